@@ -1,0 +1,45 @@
+# demo: the main job on a fresh machine    test: everything that is quick    check: the rules    bench: the figures
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+
+.PHONY: demo test test-slow check bench bench-endurance vad-train wheel-test clean
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable .
+	$(PY) -m pip install --quiet --disable-pip-version-check $$($(PY) tests/tools/dev_requirements.py)
+	touch $@
+
+demo: $(VENV)/.installed
+	$(PY) -m asr srt examples/morning.mp3 -o out/
+	cat out/morning.srt
+	$(PY) -m asr lint out/morning.srt
+
+test: $(VENV)/.installed
+	$(PY) -m pytest
+
+test-slow: $(VENV)/.installed
+	$(PY) -m pytest -m slow
+
+check: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.installed
+	$(PY) tests/benchmarks/startup.py
+	$(PY) tests/benchmarks/vad_speed.py
+	$(PY) tests/benchmarks/vad_agreement.py
+	$(PY) tests/benchmarks/stitch_cost.py
+	$(PY) tests/benchmarks/wer.py
+
+bench-endurance: $(VENV)/.installed
+	$(PY) tests/benchmarks/endurance.py
+
+vad-train: $(VENV)/.installed
+	$(PY) -m asr_cli.train.vad --out asr_cli/weights/fsmn_vad.safetensors
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,47 @@
+"""The roles. Whoever keeps one of these promises can take part; nothing asks for a class."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TextIO, runtime_checkable
+
+from asr_cli.audio import Audio
+from asr_cli.transcript import Draft, Segment
+
+
+class Vad(Protocol):
+    """Blocks of a recording in; each stretch of speech out as soon as its end is known."""
+
+    def __call__(self, blocks: Iterable[Audio], /) -> Iterator[Audio]: ...
+
+
+@runtime_checkable
+class Recognizer(Protocol):
+    """Utterances in, one segment for each out, in the same order.
+
+    A word's times are seconds from the start of the *recording*: the recogniser adds `utterance.start`. Silence gives a
+    segment without words. The result for an utterance never depends on what else is in the batch.
+    """
+
+    @property
+    def max_duration(self) -> float:
+        """The longest utterance it takes, in seconds."""
+        ...
+
+    def recognize(self, utterances: Sequence[Audio], /) -> list[Segment]: ...
+
+
+class StreamingRecognizer(Protocol):
+    """Blocks in, ever better text out."""
+
+    def listen(self, blocks: Iterable[Audio], /) -> Iterator[Draft]: ...
+
+
+class Punctuator(Protocol):
+    """Utterances in, sentences out: the same words with marks attached, the same times."""
+
+    def __call__(self, segments: Iterable[Segment], /) -> Iterator[Segment]: ...
+
+
+class Writer(Protocol):
+    """Segments in, a file's text out, written as they come."""
+
+    def __call__(self, segments: Iterable[Segment], file: TextIO, /) -> None: ...

@@ -1,0 +1,24 @@
+"""What every test may lean on: the recordings beside the checkout, and a home that is not the developer's."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real recordings and models beside the checkout."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("the shared recordings are not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the configuration, caches or variables of whoever runs it."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "HF_HOME", "MODELSCOPE_CACHE", "ASR_CACHE"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.delenv("ASR_CONFIG", raising=False)
