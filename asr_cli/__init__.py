@@ -1,0 +1,48 @@
+"""Speech to text, offline.
+
+>>> from asr_cli import transcribe
+>>> for segment in transcribe("talk.mp3"):              # doctest: +SKIP
+...     print(segment.start, segment.text)
+
+`transcribe` takes a path, a URL, bytes, a binary file, an array or tensor with its `sample_rate`, or an iterator of
+`Audio` blocks, and yields a `Segment` as soon as it is ready. Load models once for many recordings with `Session`.
+Names are imported on first use: importing this package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asr_cli.api import transcribe as transcribe
+    from asr_cli.audio import Audio as Audio
+    from asr_cli.errors import AsrError as AsrError
+    from asr_cli.session import ModelOptions as ModelOptions
+    from asr_cli.session import ReadOptions as ReadOptions
+    from asr_cli.session import Session as Session
+    from asr_cli.session import Transcription as Transcription
+    from asr_cli.transcript import Segment as Segment
+    from asr_cli.transcript import Transcript as Transcript
+    from asr_cli.transcript import Word as Word
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "transcribe": "asr_cli.api",
+    "Audio": "asr_cli.audio",
+    "AsrError": "asr_cli.errors",
+    "ModelOptions": "asr_cli.session",
+    "ReadOptions": "asr_cli.session",
+    "Session": "asr_cli.session",
+    "Transcription": "asr_cli.session",
+    "Segment": "asr_cli.transcript",
+    "Transcript": "asr_cli.transcript",
+    "Word": "asr_cli.transcript",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,48 @@
+"""The whole journey of a recording, on one page.
+
+    blocks -> speech -> utterances -> segments -> stitched -> punctuated
+
+Generators all the way: memory does not grow with the recording, and the first words are out while the file is still
+being decoded. Any block size gives the same transcript.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+from asr_cli.audio import Audio
+from asr_cli.longform.batch import Memory, recognize
+from asr_cli.longform.cut import cut
+from asr_cli.longform.stitch import stitch
+from asr_cli.protocols import Punctuator, Recognizer, Vad
+from asr_cli.transcript import Segment
+
+BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon after Ctrl-C
+
+
+def transcribe(
+    blocks: Iterable[Audio],
+    *,
+    vad: Vad,
+    recognizer: Recognizer,
+    punctuator: Punctuator | None = None,
+    batch_seconds: float = BATCH_SECONDS,
+    memory: Memory | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Segment]:
+    """Yield each segment as soon as nothing later can change it.
+
+    memory: what an earlier, interrupted run has already recognised.
+    stop: once set, what is in hand is finished and the transcript ends there.
+    """
+    speech = vad(until(stop, blocks))
+    utterances = cut(speech, recognizer.max_duration)
+    segments = recognize(utterances, recognizer, batch_seconds=batch_seconds, memory=memory, stop=stop)
+    stitched = stitch(segments)
+    return punctuator(stitched) if punctuator else stitched
+
+
+def until(stop: threading.Event | None, blocks: Iterable[Audio]) -> Iterator[Audio]:
+    for block in blocks:
+        if stop is not None and stop.is_set():
+            return
+        yield block

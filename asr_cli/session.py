@@ -1,0 +1,277 @@
+"""A loaded recogniser and VAD, ready for one recording after another: what `asr transcribe` and the front door share."""
+
+import heapq
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+
+from asr_cli import hub, pipeline, registry
+from asr_cli.audio import Audio
+from asr_cli.errors import ModelError, UsageError
+from asr_cli.longform.batch import Memory
+from asr_cli.protocols import Vad
+from asr_cli.registry import Backend, LoadOptions, ModelCard
+from asr_cli.text import language as languages
+from asr_cli.transcript import Segment, Transcript
+from asr_cli.vad.endpoint import EndpointOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+log = logging.getLogger("asr")
+
+Source = Union[str, Path, bytes, BinaryIO, "NDArray[np.float32]", "torch.Tensor", Iterable[Audio]]
+
+BUILT_IN = "sphinx"  # what recognises where nothing better has been pulled
+VAD_CARDS = (
+    ModelCard(
+        name="fsmn-vad",
+        summary="FSMN-VAD of the FunASR project",
+        languages=("zh", "en", "und"),
+        license="FunASR Model Licence 1.1",
+        modelscope="iic/speech_fsmn_vad_zh-cn-16k-common-pytorch",
+        huggingface="funasr/fsmn-vad",
+    ),
+    ModelCard(
+        name="fsmn-vad-mini",
+        summary="FSMN-VAD trained by this project on synthesised speech",
+        languages=("und",),
+        license="Apache-2.0",
+        bundled=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """What to load, and how to run it.
+
+    vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
+    """
+
+    model: str = "auto"
+    language: str | None = None
+    model_dir: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    batch_seconds: float = pipeline.BATCH_SECONDS
+    vad_model: str | None = "auto"
+    vad: EndpointOptions = field(default_factory=EndpointOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """Which part of a recording to hear.
+
+    start, end: seconds. channels: "mix", "left", "right" or "split" (each on its own, merged by time).
+    track: which audio track of a video, from 0. pcm: "rate:channels:format" of raw samples.
+    sample_rate: of an array or tensor.
+    """
+
+    start: float = 0.0
+    end: float | None = None
+    channels: str = "mix"
+    track: int | None = None
+    pcm: str | None = None
+    sample_rate: int | None = None
+
+
+class Memories(Protocol):
+    """Earlier work, for each channel of a recording."""
+
+    def channel(self, channel: int, /) -> Memory: ...
+
+
+class Session:
+    """Models in memory. Use as a context manager: leaving it lets go of processes and device memory."""
+
+    def __init__(self, options: ModelOptions | None = None) -> None:
+        self.options = options or ModelOptions()
+        self._open = ExitStack()
+        self.language = languages.code(self.options.language)
+        self.backend, self.card, folder = choose(self.options.model, self.language, self.options.model_dir)
+        self.vad, self.vad_name = load_vad(self.options)
+        load = LoadOptions(device=self.options.device, threads=self.options.threads)
+        self._recognizer = self._open.enter_context(
+            registry.open_recognizer(self.backend, self.card, folder, load)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._open.close()
+
+    def transcribe(
+        self,
+        source: Source,
+        options: ReadOptions | None = None,
+        *,
+        memories: Memories | None = None,
+        stop: threading.Event | None = None,
+    ) -> "Transcription":
+        """Start on one recording; iterate over the result for its segments."""
+        return Transcription(self, source, options or ReadOptions(), memories, stop)
+
+    def hear(
+        self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None
+    ) -> Iterator[Segment]:
+        return pipeline.transcribe(
+            blocks,
+            vad=self.vad,
+            recognizer=self._recognizer,
+            batch_seconds=self.options.batch_seconds,
+            memory=memory,
+            stop=stop,
+        )
+
+
+class Transcription:
+    """The segments of one recording, as they become ready.
+
+    duration: how many seconds of the recording have been heard so far; the recording's length once iteration ends.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        source: Source,
+        options: ReadOptions,
+        memories: Memories | None,
+        stop: threading.Event | None,
+    ) -> None:
+        self.duration = 0.0
+        self.language = session.language or session.card.languages[0]
+        self.model = session.card.name
+        self._segments = self._listen(session, source, options, memories, stop)
+
+    def __iter__(self) -> Iterator[Segment]:
+        return self
+
+    def __next__(self) -> Segment:
+        return next(self._segments)
+
+    def transcript(self) -> Transcript:
+        """Listen to the end, and give the whole."""
+        segments = tuple(self)
+        return Transcript(segments, self.duration, self.language, self.model)
+
+    def close(self) -> None:
+        self._segments.close()
+
+    def _listen(
+        self,
+        session: Session,
+        source: Source,
+        options: ReadOptions,
+        memories: Memories | None,
+        stop: threading.Event | None,
+    ) -> Any:
+        from asr_cli.audio.files import read_channels
+
+        with ExitStack() as stack:
+            channels = stack.enter_context(read_channels(source, **reading(options)))
+            voices = [
+                named(
+                    session.hear(self._timed(blocks), memories.channel(index) if memories else None, stop),
+                    speaker,
+                )
+                for index, (speaker, blocks) in enumerate(channels)
+            ]
+            yield from heapq.merge(*voices, key=lambda segment: segment.start)
+
+    def _timed(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+        for block in blocks:
+            self.duration = max(self.duration, block.end)
+            yield block
+
+
+def named(segments: Iterable[Segment], speaker: str | None) -> Iterator[Segment]:
+    return (replace(segment, speaker=speaker) if speaker else segment for segment in segments)
+
+
+def reading(options: ReadOptions) -> dict[str, Any]:
+    from asr_cli.audio.files import PcmFormat
+
+    if options.start < 0 or (options.end is not None and options.end <= options.start):
+        raise UsageError(f"--start {options.start:g} and --end {options.end} leave nothing to hear")
+    return {
+        "start": options.start,
+        "end": options.end,
+        "channels": options.channels,
+        "track": options.track,
+        "pcm": PcmFormat.parse(options.pcm) if options.pcm else None,
+        "sample_rate": options.sample_rate,
+    }
+
+
+def choose(name: str, language: str | None, model_dir: Path | None) -> tuple[Backend, ModelCard, Path | None]:
+    """The recogniser to use: the one that was named, else the best that is here for the language."""
+    if name != "auto":
+        backend, card = registry.find(name)
+        if not languages.speaks(card.languages, language):
+            raise UsageError(f"model {name!r} hears {', '.join(card.languages)}, not {language}")
+        return backend, card, folder_of(card, model_dir)
+    here = [
+        (backend, card)
+        for backend, card in registry.cards()
+        if languages.speaks(card.languages, language) and (card.bundled or find_folder(card, model_dir))
+    ]
+    if not here:
+        raise ModelError(
+            f"no recogniser for {language} is on this machine; asr models lists what can be used, and --model-dir"
+            " points to a folder that has one"
+        )
+    # A model that somebody took the trouble to pull beats ours; ours beats what merely came with a package.
+    backend, card = min(here, key=lambda pair: (pair[1].bundled, pair[1].name != BUILT_IN))
+    if card.name == BUILT_IN:
+        log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
+    return backend, card, folder_of(card, model_dir)
+
+
+def folder_of(card: ModelCard, model_dir: Path | None) -> Path | None:
+    if card.bundled:
+        return None
+    folder = find_folder(card, model_dir)
+    if folder is None:
+        raise ModelError(f"model {card.name!r} is not on this machine; asr models shows where it can be had")
+    return folder
+
+
+def find_folder(card: ModelCard, model_dir: Path | None = None) -> Path | None:
+    return hub.find(card.name, modelscope=card.modelscope, huggingface=card.huggingface, model_dir=model_dir)
+
+
+def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
+    """The VAD of the options, and its name."""
+    from asr_cli.vad.fsmn import FsmnVad, no_vad
+
+    public, ours = VAD_CARDS
+    wanted = options.vad_model
+    if wanted is None:
+        return no_vad, None
+    if wanted == "auto":
+        folder = find_folder(public, options.model_dir)
+        wanted = public.name if folder else ours.name
+    if wanted == ours.name:
+        return FsmnVad.built_in(options.vad), ours.name
+    if wanted == public.name:
+        folder = find_folder(public, options.model_dir)
+        if folder is None:
+            raise ModelError(
+                f"VAD model {public.name!r} is not on this machine; leave --vad-model out to use {ours.name}, or name"
+                " a folder that has it"
+            )
+        return FsmnVad.from_folder(folder, options.vad), public.name
+    if Path(wanted).is_dir():
+        return FsmnVad.from_folder(Path(wanted), options.vad), wanted
+    raise ModelError(f"no VAD model is named {wanted!r}, nor is it a folder; known: {public.name}, {ours.name}")

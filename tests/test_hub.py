@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from asr_cli import hub
+
+IDS = {"modelscope": "iic/speech_fsmn_vad", "huggingface": "funasr/fsmn-vad"}
+
+
+def model_at(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "model.pt").write_bytes(b"weights")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("variable", "below"),
+    [
+        ("ASR_CACHE", "models/fsmn-vad"),
+        ("MODELSCOPE_CACHE", "hub/models/iic/speech_fsmn_vad"),
+        ("MODELSCOPE_CACHE", "hub/damo/speech_fsmn_vad"),
+        ("MODELSCOPE_CACHE", "models/iic/speech_fsmn_vad"),
+        ("HF_HOME", "hub/models--funasr--fsmn-vad/snapshots/abc"),
+        ("HF_HUB_CACHE", "models--funasr--fsmn-vad/snapshots/abc"),
+    ],
+)
+def test_a_model_somebody_else_downloaded_is_found(tmp_path, monkeypatch, variable, below):
+    monkeypatch.setenv(variable, str(tmp_path))
+    folder = model_at(tmp_path / below)
+    assert hub.find("fsmn-vad", **IDS) == folder
+
+
+def test_the_revision_in_use_is_preferred(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    repository = tmp_path / "hub/models--funasr--fsmn-vad"
+    model_at(repository / "snapshots/aaa")
+    current = model_at(repository / "snapshots/bbb")
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("bbb\n")
+    assert hub.find("fsmn-vad", **IDS) == current
+
+
+def test_a_download_that_broke_off_is_no_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE", str(tmp_path))
+    (tmp_path / "models/fsmn-vad").mkdir(parents=True)
+    (tmp_path / "models/fsmn-vad/model.pt.incomplete").write_bytes(b"")
+    assert hub.find("fsmn-vad", **IDS) is None
+
+
+def test_the_folder_the_user_names_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE", str(tmp_path / "cache"))
+    model_at(tmp_path / "cache/models/fsmn-vad")
+    mine = model_at(tmp_path / "mine/fsmn-vad")
+    assert hub.find("fsmn-vad", model_dir=tmp_path / "mine") == mine
