@@ -3,11 +3,11 @@
 import heapq
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
 from asr_cli import hub, pipeline, registry
 from asr_cli.audio import Audio
@@ -175,11 +175,12 @@ class Transcription:
         options: ReadOptions,
         memories: Memories | None,
         stop: threading.Event | None,
-    ) -> Any:
-        from asr_cli.audio.files import read_channels
+    ) -> Generator[Segment, None, None]:
+        from asr_cli.audio.channels import read_channels
 
+        check(options)
         with ExitStack() as stack:
-            channels = stack.enter_context(read_channels(source, **reading(options)))
+            channels = stack.enter_context(read_channels(source, **asdict(options)))
             voices = [
                 named(
                     session.hear(self._timed(blocks), memories.channel(index) if memories else None, stop),
@@ -199,19 +200,9 @@ def named(segments: Iterable[Segment], speaker: str | None) -> Iterator[Segment]
     return (replace(segment, speaker=speaker) if speaker else segment for segment in segments)
 
 
-def reading(options: ReadOptions) -> dict[str, Any]:
-    from asr_cli.audio.files import PcmFormat
-
+def check(options: ReadOptions) -> None:
     if options.start < 0 or (options.end is not None and options.end <= options.start):
-        raise UsageError(f"--start {options.start:g} and --end {options.end} leave nothing to hear")
-    return {
-        "start": options.start,
-        "end": options.end,
-        "channels": options.channels,
-        "track": options.track,
-        "pcm": PcmFormat.parse(options.pcm) if options.pcm else None,
-        "sample_rate": options.sample_rate,
-    }
+        raise UsageError(f"from {options.start:g} s to {options.end} s there is nothing to hear")
 
 
 def choose(name: str, language: str | None, model_dir: Path | None) -> tuple[Backend, ModelCard, Path | None]:

@@ -1,0 +1,163 @@
+"""Where sound comes from: a path, an address, bytes or an open file, made ready for ffmpeg."""
+
+import io
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from asr_cli.audio.ffmpeg import LOCAL, PIPED, REMOTE, local_url
+from asr_cli.audio.inputs import STDIN, is_url, not_found
+from asr_cli.audio.pcm import PcmFormat
+from asr_cli.audio.sniff import HEAD_BYTES, needs_seeking
+from asr_cli.errors import InputError, OutputError
+
+Source = str | os.PathLike[str] | bytes | BinaryIO
+SNIFF_BYTES = 4096  # as much as a live stream has soon
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source as ffmpeg is told of it.
+
+    head: its first bytes, where they could be looked at. size: of the whole in bytes, where that is known.
+    read: gives what is to be fed to ffmpeg's stdin, empty at the end.
+    """
+
+    url: str
+    protocols: str
+    name: str
+    head: bytes = b""
+    size: int | None = None
+    read: Callable[[int], bytes] | None = None
+    spooled: bool = False  # the url is a temporary copy
+
+
+@contextmanager
+def open_source(source: Source, *, pcm: PcmFormat | None = None, again: bool = False) -> Iterator[Opened]:
+    """Make a source ready; what that takes (an open file, a temporary copy) lasts as long as the context.
+
+    again: it will be opened several times, so what can be read only once is copied to a temporary file.
+    """
+    with ExitStack() as stack:
+        opened = opened_as(source, stack, headed=pcm is None)
+        if opened.read is not None and (again or (pcm is None and needs_seeking(opened.head))):
+            opened = stack.enter_context(spooled(opened))
+        yield opened
+
+
+def opened_as(source: Source, stack: ExitStack, *, headed: bool) -> Opened:
+    if isinstance(source, str) and is_url(source):
+        return Opened(source, REMOTE, repr(without_password(source)))
+    if isinstance(source, bytes):
+        return streamed(io.BytesIO(source), "the bytes given", headed)
+    if source == STDIN or source is stdin_buffer():
+        return streamed(unbuffered_stdin(), "standard input", headed)
+    if isinstance(source, str | os.PathLike):
+        return opened_path(os.fspath(source), stack, headed)
+    return streamed(source, repr(getattr(source, "name", "the open file")), headed)
+
+
+def opened_path(text: str, stack: ExitStack, headed: bool) -> Opened:
+    try:
+        status = Path(text).stat() if text else None
+        if status is None:
+            raise not_found(text)
+        if stat.S_ISDIR(status.st_mode):
+            raise InputError(f"{text!r} is a directory, not a recording; name the files in it")
+        file = stack.enter_context(open(text, "rb", buffering=0))  # noqa: PTH123, SIM115 - the stack closes it
+        if not stat.S_ISREG(status.st_mode):
+            return streamed(file, repr(text), headed)
+        head = file.read(HEAD_BYTES)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise not_found(text) from error
+    except OSError as error:
+        raise InputError(f"cannot read {text!r}: {error.strerror}; check its permissions") from error
+    if not head:
+        raise empty(repr(text))
+    return Opened(local_url(Path(text)), LOCAL, repr(text), head, status.st_size)
+
+
+def streamed(file: Any, name: str, headed: bool) -> Opened:
+    read = reader(file, name)
+    if not headed:  # raw samples: nothing to look at, and a live stream should not wait
+        return Opened("pipe:0", PIPED, name, read=read)
+    head = b""
+    while len(head) < SNIFF_BYTES and (more := read(HEAD_BYTES)):
+        head += more
+    if not head:
+        raise empty(name)
+    rest = iter([head])
+    return Opened("pipe:0", PIPED, name, head, read=lambda n: next(rest, b"") or read(n))
+
+
+def reader(file: Any, name: str) -> Callable[[int], bytes]:
+    # read1 gives what is there; read would wait until there is as much as was asked for.
+    method = getattr(file, "read1", None) or file.read
+
+    def read(n_bytes: int) -> bytes:
+        try:
+            data = method(n_bytes)
+        except OSError as error:
+            raise InputError(f"cannot read {name}: {error.strerror or error}") from error
+        if isinstance(data, str):
+            raise InputError(f"cannot read {name}: it gives text; open it in binary mode (open(..., 'rb'))")
+        return data or b""
+
+    return read
+
+
+def stdin_buffer() -> BinaryIO | None:
+    return getattr(sys.stdin, "buffer", None)
+
+
+def unbuffered_stdin() -> Any:
+    """Standard input without its buffer, whose lock a waiting thread would hold when the program ends."""
+    buffer = stdin_buffer()
+    if buffer is None:
+        raise InputError("cannot read standard input: it is closed")
+    return getattr(buffer, "raw", buffer)
+
+
+@contextmanager
+def spooled(opened: Opened) -> Iterator[Opened]:
+    assert opened.read is not None
+    with tempfile.NamedTemporaryFile(prefix="asr-") as file:
+        try:
+            size = copy(opened.read, file)
+        except OSError as error:
+            raise OutputError(
+                f"cannot keep a temporary copy of {opened.name} in {tempfile.gettempdir()!r}: "
+                f"{error.strerror};"
+                " free some space or set TMPDIR"
+            ) from error
+        if not size:
+            raise empty(opened.name)
+        yield replace(
+            opened, url=local_url(Path(file.name)), protocols=LOCAL, size=size, read=None, spooled=True
+        )
+
+
+def copy(read: Callable[[int], bytes], file: IO[bytes]) -> int:
+    class Stream:
+        def read(self, n_bytes: int = -1) -> bytes:
+            return read(n_bytes)
+
+    shutil.copyfileobj(Stream(), file, HEAD_BYTES)
+    file.flush()
+    return file.tell()
+
+
+def empty(name: str) -> InputError:
+    return InputError(f"{name} is empty (0 bytes); check that it was copied or recorded completely")
+
+
+def without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)

@@ -1,0 +1,139 @@
+"""Published weights into our modules: one loop, strict both ways, and never code out of a pickle."""
+
+import json
+import pickle
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from asr_cli.errors import ModelError
+
+Transform = Callable[[Tensor], Tensor]
+# (their prefix, ours or None to drop) or with a transform where shapes differ; "{}" stands for a layer's number.
+WeightMap = tuple[tuple[str, str | None] | tuple[str, str, Transform], ...]
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # what trainers put around the weights, in FunASR's order
+
+
+def load(module: nn.Module, path: Path, weights: WeightMap) -> None:
+    """Fill `module` from a checkpoint; every tensor of either side must find the other."""
+    fill(module, read(path), weights, path)
+
+
+def fill(module: nn.Module, theirs: Mapping[str, Tensor], weights: WeightMap, path: Path) -> None:
+    ours = dict(renamed(theirs, weights))
+    own = module.state_dict()
+    missing = sorted(own.keys() - ours.keys())
+    left_over = sorted(ours.keys() - own.keys())
+    differing = sorted(
+        f"{name} {tuple(ours[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & ours.keys()
+        if own[name].shape != ours[name].shape
+    )
+    faults = [
+        f"{what}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+        for what, names in (("missing", missing), ("not known", left_over), ("of another shape", differing))
+        if names
+    ]
+    if faults:
+        raise ModelError(f"{str(path)!r} holds other weights than its configuration says ({'; '.join(faults)})")
+    module.load_state_dict(ours, assign=True)
+
+
+def renamed(theirs: Mapping[str, Tensor], weights: WeightMap) -> Iterator[tuple[str, Tensor]]:
+    """Their tensors under our names; what the map does not know keeps its own, to be complained about."""
+    rules = [(pattern(entry[0]), entry) for entry in weights]
+    for name, tensor in theirs.items():
+        name = name.removeprefix("module.")
+        for regex, entry in rules:
+            match = regex.fullmatch(name)
+            if match is None:
+                continue
+            if entry[1] is not None:
+                *layers, suffix = match.groups()
+                ours = entry[1].format(*layers) + suffix
+                yield ours, entry[2](tensor) if len(entry) == 3 else tensor
+            break
+        else:
+            yield name, tensor
+
+
+def theirs(ours: Mapping[str, Tensor], weights: WeightMap) -> Iterator[tuple[str, Tensor]]:
+    """Our tensors under their names; transforms are the caller's to undo."""
+    rules = [(pattern(entry[1]), entry[0]) for entry in weights if entry[1] is not None]
+    for name, tensor in ours.items():
+        regex, prefix = next(rule for rule in rules if rule[0].fullmatch(name))
+        *layers, suffix = regex.fullmatch(name).groups()  # type: ignore[union-attr]  # it was chosen for matching
+        yield prefix.format(*layers) + suffix, tensor
+
+
+def pattern(prefix: str) -> re.Pattern[str]:
+    return re.compile(re.escape(prefix).replace(r"\{\}", r"(\d+)") + r"(|\..*)")
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file or a pickle, memory-mapped where the format allows."""
+    if not path.is_file():
+        raise ModelError(f"no weights at {str(path)!r}; download the model again")
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"{str(path)!r} holds more than weights, and what else it holds is not run; get a clean copy") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{str(path)!r} is broken or cut short; download the model again") from error
+    for wrapper in WRAPPERS:
+        if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
+            found = found[wrapper]
+            break
+    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise ModelError(f"{str(path)!r} holds no table of tensors; is it the right file?")
+    return cast(dict[str, Tensor], found)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{str(path)!r} is broken or cut short; download the model again") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{str(path)!r} is broken or cut short; download the model again") from error
+
+
+def is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"  # torch's format since 1.6; the older one cannot be mapped
+
+
+def save_safetensors(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    metadata = {"config": json.dumps(config, sort_keys=True)}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=metadata)
+
+
+def known_fields(kind: type, values: Mapping[str, Any], path: Path, ignored: Iterable[str] = ()) -> Any:
+    """A configuration dataclass from a mapping; a key it does not know is refused rather than passed over."""
+    from dataclasses import fields
+
+    names = {field.name for field in fields(kind)}
+    unknown = sorted(values.keys() - names - set(ignored))
+    if unknown:
+        raise ModelError(f"{str(path)!r} asks for what this program does not know: {', '.join(unknown)}")
+    return kind(**{name: value for name, value in values.items() if name in names})

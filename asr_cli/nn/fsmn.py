@@ -1,0 +1,30 @@
+"""Feedforward sequential memory.
+
+B batch, T frames, D width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FsmnMemory(nn.Module):
+    """FSMN memory (Zhang et al. 2015, arXiv:1512.08301): x + depthwise convolution of x over time.
+
+    With right = 0 it is causal, and the last `left` frames are its state.
+    """
+
+    def __init__(self, width: int, left: int, right: int = 0) -> None:
+        super().__init__()
+        self.left, self.right = left, right
+        self.weight = nn.Parameter(torch.empty(width, 1, left + 1 + right))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T, D) to (B, T, D), and the frames (B, left, D) a later call goes on from."""
+        if state is None:
+            state = x.new_zeros(x.shape[0], self.left, x.shape[2])
+        padded = torch.cat([state, x], dim=1)  # (B, left + T, D)
+        context = F.pad(padded.transpose(1, 2), (0, self.right))  # (B, D, left + T + right)
+        memory = F.conv1d(context, self.weight, groups=x.shape[2]).transpose(1, 2)
+        return x + memory, padded[:, padded.shape[1] - self.left :]

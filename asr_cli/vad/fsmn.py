@@ -1,0 +1,155 @@
+"""Speech found by an FSMN, as the recording goes by. Only ever streaming: a file is a stream that ends.
+
+T frames of 10 ms.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asr_cli.audio import SAMPLE_RATE, Audio
+from asr_cli.errors import ModelError
+from asr_cli.features.cmvn import Cmvn
+from asr_cli.features.fbank import Fbank
+from asr_cli.features.lfr import LfrState, LowFrameRate
+from asr_cli.models.fsmn_vad import FsmnVadNet
+from asr_cli.vad.buffer import Buffer, gather
+from asr_cli.vad.endpoint import Endpointer, EndpointOptions
+from asr_cli.vad.loudness import Loudness
+
+STACK = 5  # frames seen at once, two of them ahead
+FRAMES_PER_SECOND = 100
+PATIENCE = 10.0  # seconds of a file looked at together: large matrix products are several times faster
+
+
+@dataclass(slots=True)
+class Hearing:
+    """What is remembered of a stream between two blocks."""
+
+    samples: Tensor | None = None
+    frames: LfrState | None = None
+    memory: tuple[Tensor, ...] | None = None
+
+
+class FsmnVad:
+    """The `Vad` role: blocks in, each stretch of speech out as soon as its end is known.
+
+    patience: seconds of blocks to gather before looking; 0 looks at each block as it comes. The speech is the same.
+    """
+
+    def __init__(
+        self,
+        net: FsmnVadNet,
+        cmvn: Cmvn,
+        options: EndpointOptions | None = None,
+        *,
+        sample_rate: int = SAMPLE_RATE,
+        patience: float = PATIENCE,
+    ) -> None:
+        if sample_rate != SAMPLE_RATE:
+            raise ModelError(f"this VAD model hears {sample_rate} Hz; only {SAMPLE_RATE} Hz models work here")
+        if net.config.input_dim != STACK * 80 or net.config.rorder:
+            raise ModelError("this VAD model takes other features than five stacked frames of 80 bins")
+        self.options = options or EndpointOptions()
+        self.patience = patience
+        self._shift = SAMPLE_RATE // FRAMES_PER_SECOND
+        self._fbank = Fbank(SAMPLE_RATE)
+        self._lfr = LowFrameRate(STACK, 1)
+        self._net = net.eval().fused(cmvn.shift, cmvn.scale)
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path, options: EndpointOptions | None = None, *, patience: float = PATIENCE
+    ) -> Self:
+        """A checkpoint in FunASR's layout, of today or of before version 1.0."""
+        from asr_cli.vad.weights import read_folder
+
+        net, cmvn, sample_rate = read_folder(folder)
+        return cls(net, cmvn, options, sample_rate=sample_rate, patience=patience)
+
+    @classmethod
+    def built_in(cls, options: EndpointOptions | None = None, *, patience: float = PATIENCE) -> Self:
+        """The model this project trained."""
+        from asr_cli.vad.weights import read_own
+
+        net, cmvn = read_own()
+        return cls(net, cmvn, options, patience=patience)
+
+    def __call__(self, blocks: Iterable[Audio], /) -> Iterator[Audio]:
+        kept = Buffer()
+        for block, endpointer, votes in self._hear(blocks):
+            if block is not None:
+                kept.add(block)
+            for first, last in endpointer.feed(votes, final=block is None):
+                yield kept.cut(first * self._shift, last * self._shift)
+            kept.forget_before(endpointer.earliest * self._shift)
+
+    def spans(self, blocks: Iterable[Audio]) -> Iterator[tuple[float, float]]:
+        """(start, end) of each stretch in seconds, without holding on to the sound."""
+        start, n_samples = 0.0, 0
+        for block, endpointer, votes in self._hear(blocks):
+            if block is not None:
+                start = start if n_samples else block.start
+                n_samples += len(block.samples)
+            for first, last in endpointer.feed(votes, final=block is None):
+                stop = min(last * self._shift, n_samples)
+                yield start + first * self._shift / SAMPLE_RATE, start + stop / SAMPLE_RATE
+
+    def silence(self, blocks: Iterable[Audio]) -> Iterator[NDArray[np.float32]]:
+        """The probability of silence of each frame, (T,) for each look; for evaluation."""
+        hearing = Hearing()
+        for block in self._looks(blocks):
+            yield self._look(block, hearing).float().numpy()
+
+    def _hear(self, blocks: Iterable[Audio]) -> Iterator[tuple[Audio | None, Endpointer, list[int]]]:
+        """Each look with its frames' votes; the last one has no block, only the frames that were waiting for it."""
+        options = self.options
+        hearing, endpointer = Hearing(), Endpointer(options)
+        loudness = Loudness(options, SAMPLE_RATE) if Loudness.matters(options) else None
+        for block in self._looks(blocks):
+            silence = self._look(block, hearing)
+            noise = silence if options.speech_2_noise_ratio == 1 else silence**options.speech_2_noise_ratio
+            votes: list[int] = ((1 - silence) >= noise + options.threshold).int().tolist()
+            if loudness is not None:
+                votes = loudness.judge(votes, np.zeros(0, np.float32) if block is None else block.samples)
+            yield block, endpointer, votes
+
+    def _looks(self, blocks: Iterable[Audio]) -> Iterator[Audio | None]:
+        yield from gather(blocks, self.patience)
+        yield None
+
+    @torch.inference_mode()
+    def _look(self, block: Audio | None, hearing: Hearing) -> Tensor:
+        """The probability of silence (T,) of the frames this block completes, in float64."""
+        samples = torch.zeros(0) if block is None else torch.from_numpy(block.samples)
+        fbank, hearing.samples = self._fbank(samples, hearing.samples)
+        stacked, hearing.frames = self._lfr(fbank, hearing.frames, final=block is None)
+        if not len(stacked):
+            return torch.zeros(0, dtype=torch.float64)
+        silence, hearing.memory = self._net(stacked, hearing.memory)
+        return silence.double()
+
+
+def no_vad(blocks: Iterable[Audio], /, *, stretch: float = 30.0, overlap: float = 2.0) -> Iterator[Audio]:
+    """Everything counts as speech: stretches of `stretch` seconds, each sharing `overlap` with the one before."""
+    kept = Buffer()
+    length, shared = round(stretch * SAMPLE_RATE), round(overlap * SAMPLE_RATE)
+    first = 0
+    for block in blocks:
+        kept.add(block)
+        while kept.end >= first + length:
+            yield overlapping(kept.cut(first, first + length), shared if first else 0)
+            first += length - shared
+            kept.forget_before(first)
+    if kept.end > first + (shared if first else 0):
+        yield overlapping(kept.cut(first, kept.end), shared if first else 0)
+
+
+def overlapping(stretch: Audio, n_samples: int) -> Audio:
+    return replace(stretch, overlap=n_samples / SAMPLE_RATE)
