@@ -1,7 +1,6 @@
 """Subtitle files, read back."""
 
 import html
-import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +19,8 @@ TAG = re.compile(r"<[^>]*>")
 
 def read(path: Path) -> list[Cue]:
     """The cues of an SRT or VTT file, one word a line; what is no cue is passed over (`lint` names it)."""
-    text = read_text(path)
-    return list(srt_cues(text) if is_srt(path) else vtt_cues(text))
+    cues = srt_cues if is_srt(path) else vtt_cues
+    return list(cues(read_text(path)))
 
 
 def is_srt(path: Path) -> bool:
@@ -51,8 +50,6 @@ def read_text(path: Path) -> str:
 def srt_cues(text: str) -> Iterator[Cue]:
     import pysrt  # GPL-3.0: loaded only where SRT is read
 
-    quiet = logging.getLogger("pysrt")
-    quiet.addHandler(logging.NullHandler())
     for item in pysrt.from_string(text):
         start, end = item.start.ordinal / 1000, item.end.ordinal / 1000
         yield cue(start, end, item.text_without_tags.strip("\n").split("\n"))

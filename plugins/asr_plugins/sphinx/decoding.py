@@ -1,0 +1,56 @@
+"""One utterance through pocketsphinx. A worker process imports this and little else: no torch.
+
+Times are seconds.
+"""
+
+import re
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# (text with its leading space, start, end, confidence) of a word; times from the utterance's start
+Spoken = tuple[str, float, float, float]
+
+FRAME_SECONDS = 0.01
+FILLER = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")  # silence, breath, noise
+ALTERNATE = re.compile(r"\(\d+\)$")  # which of a word's pronunciations was heard
+TARGET_RMS = 0.1  # of full scale; the acoustic model's recordings were about this loud
+LOUDEST = 0.95
+SHORTEST_SECONDS = 0.05  # shorter than a phone: nothing to recognise
+
+
+def recognize(samples: NDArray[np.float32]) -> list[Spoken]:
+    """The words of 16 kHz samples in [-1, 1]."""
+    if len(samples) < SHORTEST_SECONDS * 16_000 or not samples.any():
+        return []
+    engine = decoder()
+    # Whole utterance at once: its mean is taken over all of it, so that no utterance colours the next one's result.
+    engine.start_utt()
+    engine.process_raw(leveled(samples).tobytes(), no_search=False, full_utt=True)
+    engine.end_utt()
+    if engine.hyp() is None:
+        return []
+    return [spoken(piece) for piece in engine.seg() if not FILLER.fullmatch(piece.word)]
+
+
+def spoken(piece: Any) -> Spoken:
+    confidence = min(1.0, max(0.0, piece.prob))  # rounding takes the posterior a little past 1
+    text = " " + ALTERNATE.sub("", piece.word)
+    return text, piece.start_frame * FRAME_SECONDS, (piece.end_frame + 1) * FRAME_SECONDS, confidence
+
+
+def leveled(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """As loud as the model is used to, never clipped."""
+    rms = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
+    gain = min(TARGET_RMS / max(rms, 1e-6), LOUDEST / max(float(np.abs(samples).max()), 1e-6))
+    return np.rint(samples * (gain * 32767)).astype(np.int16)
+
+
+@cache
+def decoder() -> Any:
+    """This process's engine; loading takes a second, so it is kept."""
+    from pocketsphinx import Decoder
+
+    return Decoder(loglevel="FATAL", cmn="batch")
