@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from asr_cli.api import transcribe as transcribe
     from asr_cli.audio import Audio as Audio
     from asr_cli.errors import AsrError as AsrError
-    from asr_cli.session import ModelOptions as ModelOptions
-    from asr_cli.session import ReadOptions as ReadOptions
+    from asr_cli.options import ModelOptions as ModelOptions
+    from asr_cli.options import ReadOptions as ReadOptions
     from asr_cli.session import Session as Session
     from asr_cli.session import Transcription as Transcription
     from asr_cli.transcript import Segment as Segment
@@ -30,8 +30,8 @@ _HOMES = {
     "transcribe": "asr_cli.api",
     "Audio": "asr_cli.audio",
     "AsrError": "asr_cli.errors",
-    "ModelOptions": "asr_cli.session",
-    "ReadOptions": "asr_cli.session",
+    "ModelOptions": "asr_cli.options",
+    "ReadOptions": "asr_cli.options",
     "Session": "asr_cli.session",
     "Transcription": "asr_cli.session",
     "Segment": "asr_cli.transcript",

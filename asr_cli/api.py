@@ -5,7 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from asr_cli.session import ModelOptions, ReadOptions, Session, Source
+from asr_cli.options import ModelOptions, ReadOptions
+from asr_cli.session import Session, Source
 from asr_cli.transcript import Segment
 from asr_cli.vad.endpoint import EndpointOptions
 

@@ -16,16 +16,13 @@ from asr_cli.longform.stitch import stitch
 from asr_cli.protocols import Punctuator, Recognizer, Vad
 from asr_cli.transcript import Segment
 
-BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon after Ctrl-C
-
-
 def transcribe(
     blocks: Iterable[Audio],
     *,
     vad: Vad,
     recognizer: Recognizer,
     punctuator: Punctuator | None = None,
-    batch_seconds: float = BATCH_SECONDS,
+    batch_seconds: float,
     memory: Memory | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[Segment]:

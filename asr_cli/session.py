@@ -5,19 +5,20 @@ import logging
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
-from asr_cli import hub, pipeline, registry
+from asr_cli import pipeline, registry
 from asr_cli.audio import Audio
+from asr_cli.catalog import VAD_CARDS, find_folder
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.longform.batch import Memory
+from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
 from asr_cli.registry import Backend, LoadOptions, ModelCard
 from asr_cli.text import language as languages
 from asr_cli.transcript import Segment, Transcript
-from asr_cli.vad.endpoint import EndpointOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,58 +30,6 @@ log = logging.getLogger("asr")
 Source = Union[str, Path, bytes, BinaryIO, "NDArray[np.float32]", "torch.Tensor", Iterable[Audio]]
 
 BUILT_IN = "sphinx"  # what recognises where nothing better has been pulled
-VAD_CARDS = (
-    ModelCard(
-        name="fsmn-vad",
-        summary="FSMN-VAD of the FunASR project",
-        languages=("zh", "en", "und"),
-        license="FunASR Model Licence 1.1",
-        modelscope="iic/speech_fsmn_vad_zh-cn-16k-common-pytorch",
-        huggingface="funasr/fsmn-vad",
-    ),
-    ModelCard(
-        name="fsmn-vad-mini",
-        summary="FSMN-VAD trained by this project on synthesised speech",
-        languages=("und",),
-        license="Apache-2.0",
-        bundled=True,
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOptions:
-    """What to load, and how to run it.
-
-    vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
-    """
-
-    model: str = "auto"
-    language: str | None = None
-    model_dir: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    batch_seconds: float = pipeline.BATCH_SECONDS
-    vad_model: str | None = "auto"
-    vad: EndpointOptions = field(default_factory=EndpointOptions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
-    """Which part of a recording to hear.
-
-    start, end: seconds. channels: "mix", "left", "right" or "split" (each on its own, merged by time).
-    track: which audio track of a video, from 0. pcm: "rate:channels:format" of raw samples.
-    sample_rate: of an array or tensor.
-    """
-
-    start: float = 0.0
-    end: float | None = None
-    channels: str = "mix"
-    track: int | None = None
-    pcm: str | None = None
-    sample_rate: int | None = None
-
 
 class Memories(Protocol):
     """Earlier work, for each channel of a recording."""
@@ -236,10 +185,6 @@ def folder_of(card: ModelCard, model_dir: Path | None) -> Path | None:
     if folder is None:
         raise ModelError(f"model {card.name!r} is not on this machine; asr models shows where it can be had")
     return folder
-
-
-def find_folder(card: ModelCard, model_dir: Path | None = None) -> Path | None:
-    return hub.find(card.name, modelscope=card.modelscope, huggingface=card.huggingface, model_dir=model_dir)
 
 
 def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:

@@ -80,7 +80,7 @@ def test_no_times_make_a_cue_overlap_go_backwards_or_last_no_time(segments, styl
         for word in cue.words:
             assert cue.start <= word.start <= word.end <= cue.end
             assert word.start >= position
-            position = word.start
+            position = word.end
         last = cue.end
 
 
@@ -201,6 +201,8 @@ def test_no_cue_is_longer_than_the_maximum_or_reaches_across_silence() -> None:
     slow = [Word(f" w{i}", i * 3.0, i * 3.0 + 0.4) for i in range(8)]
     cues = list(layout([Segment(tuple(slow))]))
     assert len(cues) == 8
+    steady = [Word(f" w{i}", i * 1.5, i * 1.5 + 1.5) for i in range(30)]
+    assert max(len(cue.words) for cue in layout([Segment(tuple(steady))])) == 4
     held = list(layout([Segment((Word(" la", 0.0, 60.0),))]))
     assert held[0].duration == 7.0
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -236,3 +237,12 @@ def test_karaoke_syllables_last_as_long_as_the_words() -> None:
     file = io.StringIO()
     WRITERS["ass"].open(file, Layout(highlight_words=True)).add(cue)
     assert file.getvalue().splitlines()[-1].endswith(r",,{\k50}one{\k20}{\k30} two")
+
+
+def test_writing_needs_no_library_at_all() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import asr_cli.subtitles.writers, asr_cli.subtitles.lint; "
+        + ("print({'pysrt', 'chardet', 'numpy', 'torch'} & set(sys.modules) - before)")
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -18,7 +18,7 @@ from asr_cli.errors import AsrError
 FEED_BYTES = 65_536
 HEAD_LINES, TAIL_LINES = 400, 40  # a damaged file makes ffmpeg complain once a packet
 BYTES_PER_SAMPLE = 4
-PATIENCE = 2.0  # seconds for a thread to notice that its pipe is closed
+PATIENCE = 0.3  # seconds for a thread to notice that its pipe is closed
 
 
 class Decoder:

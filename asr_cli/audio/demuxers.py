@@ -1,7 +1,7 @@
 """The containers that may be opened: those that hold their sound themselves.
 
-ffmpeg also reads playlists, concat scripts, session descriptions, numbered pictures and devices, through
-which it opens other files, addresses or hardware. A list of the allowed also keeps out what is yet to be invented.
+ffmpeg also reads playlists, concat scripts, session descriptions, numbered pictures and devices, and so
+opens other files, addresses or hardware. A list of the allowed also keeps out what is yet to come.
 Left out as well: captions, pictures, text screens, and headerless formats known by a suffix alone.
 """
 

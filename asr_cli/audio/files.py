@@ -30,6 +30,8 @@ def read_blocks(
     channel: "mix" (the mean), "left", "right" or a number from 0. track: which audio track, from 0.
     """
     check_span(start, end)
+    if track is not None and track < 0:
+        raise UsageError(f"there is no audio track {track}; tracks are counted from 0")
     wanted = parse_channel(channel)
     with open_source(source, pcm=pcm) as opened:
         yield from decode(

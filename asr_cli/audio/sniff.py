@@ -26,6 +26,21 @@ MAGIC = (
     (b"GIF8", "a GIF picture"),
     (b"version https://git-lfs", "a Git LFS pointer (run `git lfs pull`)"),
 )
+SOUND = (
+    (b"RIFF", "WAV or AVI"),
+    (b"fLaC", "FLAC"),
+    (b"OggS", "Ogg"),
+    (b"ID3", "MP3"),
+    (b"FORM", "AIFF"),
+    (b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+)
+
+
+def damaged_sound(head: bytes) -> str | None:
+    """The format whose first bytes these are, for a file that could not be opened all the same."""
+    if head[4:8] == b"ftyp":
+        return "MP4"
+    return next((name for magic, name in SOUND if head.startswith(magic)), None)
 
 
 def describe(head: bytes) -> str | None:

@@ -17,9 +17,9 @@ from asr_cli.audio.ffmpeg import LOCAL, PIPED, REMOTE, local_url
 from asr_cli.audio.inputs import STDIN, is_url, not_found
 from asr_cli.audio.pcm import PcmFormat
 from asr_cli.audio.sniff import HEAD_BYTES, needs_seeking
-from asr_cli.errors import InputError, OutputError
+from asr_cli.errors import InputError, OutputError, UsageError
 
-Source = str | os.PathLike[str] | bytes | BinaryIO
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 SNIFF_BYTES = 4096  # as much as a live stream has soon
 
 
@@ -56,13 +56,18 @@ def open_source(source: Source, *, pcm: PcmFormat | None = None, again: bool = F
 def opened_as(source: Source, stack: ExitStack, *, headed: bool) -> Opened:
     if isinstance(source, str) and is_url(source):
         return Opened(source, REMOTE, repr(without_password(source)))
-    if isinstance(source, bytes):
-        return streamed(io.BytesIO(source), "the bytes given", headed)
-    if source == STDIN or source is stdin_buffer():
+    if isinstance(source, bytes | bytearray | memoryview):
+        return streamed(io.BytesIO(source), "the data given", headed)
+    if source == STDIN or source is sys.stdin or source is stdin_buffer():
         return streamed(unbuffered_stdin(), "standard input", headed)
     if isinstance(source, str | os.PathLike):
         return opened_path(os.fspath(source), stack, headed)
-    return streamed(source, repr(getattr(source, "name", "the open file")), headed)
+    if not hasattr(source, "read"):
+        raise UsageError(
+            f"{source!r:.80} is no recording; pass a path, an address, bytes or a file opened with 'rb'"
+        )
+    name = getattr(source, "name", None)
+    return streamed(source, repr(name) if isinstance(name, str) else "the open file", headed)
 
 
 def opened_path(text: str, stack: ExitStack, headed: bool) -> Opened:

@@ -45,6 +45,11 @@ def unopened(opened: Opened, said: str) -> AsrError:
         why = "no format that holds sound"
     if not opened.head:
         return InputError(f"cannot read {opened.name}: {why}; check the address")
+    if kind := sniff.damaged_sound(opened.head):
+        return InputError(
+            f"cannot read {opened.name}: it begins like {kind}, but its header is damaged (ffmpeg: {why});"
+            " copy or download it again"
+        )
     looks = sniff.describe(opened.head)
     size = f", {opened.size:,} bytes" if opened.size else ""
     hint = f"it looks like {looks}{size}" if looks else f"its content is of no known kind{size}"
@@ -60,14 +65,21 @@ def undecodable(media: MediaInfo, track: int, said: str) -> str | None:
 def silent(opened: Opened, media: MediaInfo, said: str, start: float) -> AsrError:
     if start and media.duration is not None and start >= media.duration - 0.1:
         return InputError(
-            f"{opened.name} ends at {media.duration:.2f} s, before the start asked for ({start:g} s)"
+            f"{opened.name} ends at {media.duration:.2f} s, before the start given ({start:g} s)"
         )
-    if re.search(r"Invalid|rror|orrupt|not supported", said):
+    if why := complaint(said):
         return InputError(
             f"cannot read {opened.name}: its audio track cannot be decoded"
-            f" (ffmpeg: {reason(said, opened.url)}); the file is damaged"
+            f" (ffmpeg: {why}); the file is damaged"
         )
     return NoAudioError(f"{opened.name} has an audio track without a sample; there is nothing to transcribe")
+
+
+def complaint(said: str) -> str | None:
+    """The first line that tells of something wrong: the later ones follow from it."""
+    wrong = (line for line in said.splitlines() if re.search(r"Invalid|[Ee]rror|orrupt|not supported", line))
+    first = next(wrong, None)
+    return first and re.sub(r"^(\[[^]]*\] )+", "", first)
 
 
 def listed(media: MediaInfo) -> str:

@@ -22,12 +22,14 @@ class Journal:
     """An append-only file of recognised utterances; keeps the `Memory` role of longform.batch.
 
     run: what must be equal for earlier work to count: the recording and every option that changes words or times.
+    n_records: how many utterances it holds now.
     """
 
     def __init__(self, path: Path, run: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
         self._header = {"version": VERSION, **run}
         self._known = self._read() if resume else {}
+        self.n_records = len(self._known)
         self._file = path.open("a" if self._known else "w", encoding="utf-8")
         if not self._known:
             self._append(self._header)
@@ -45,6 +47,7 @@ class Journal:
 
     def remember(self, key: str, segment: Segment) -> None:
         words = [[word.text, word.start, word.end, word.confidence] for word in segment.words]
+        self.n_records += 1
         self._append({"utterance": key, "words": words, "speaker": segment.speaker})
 
     def discard(self) -> None:

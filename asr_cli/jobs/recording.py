@@ -1,11 +1,11 @@
-"""One recording, from start to files: journal, partial results, and names that appear only when complete."""
+"""One recording, from start to files: a journal while it goes on, partial results, names that appear only when complete."""
 
-import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,11 +13,14 @@ from typing import Any, TextIO
 from asr_cli.errors import OutputError
 from asr_cli.jobs.journal import Journal
 from asr_cli.jobs.plan import Job, Target
-from asr_cli.session import ReadOptions, Session, Transcription
+from asr_cli.options import ReadOptions
+from asr_cli.session import Session, Transcription
 from asr_cli.subtitles.writers import Info, Layout, Output, start
 from asr_cli.transcript import Segment
 
 log = logging.getLogger("asr")
+
+Show = Callable[[Iterable[Segment], Transcription], Iterable[Segment]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,17 @@ class Outcome:
     """How one recording ended. Times in seconds."""
 
     job: Job
-    duration: float
+    duration: float  # of audio heard
+    elapsed: float  # on the clock
     n_segments: int
     position: float  # the end of the last segment
     complete: bool
     written: tuple[Path, ...]
+
+    @property
+    def rate(self) -> float:
+        """How many times faster than real time."""
+        return self.duration / max(self.elapsed, 1e-9)
 
 
 def transcribe_job(
@@ -38,50 +47,45 @@ def transcribe_job(
     reading: ReadOptions,
     layout: Layout,
     *,
+    stdout: TextIO,
+    stop: threading.Event,
     resume: bool = True,
-    stdout: TextIO | None = None,
-    stop: threading.Event | None = None,
-    show: Callable[[Iterable[Segment], Transcription], Iterable[Segment]] = lambda segments, _: segments,
+    show: Show = lambda segments, _: segments,
 ) -> Outcome:
     """Hear one recording and write its results.
 
     show: wraps the stream of segments, for whoever wants to watch it go by.
     """
-    stop = stop or threading.Event()
-    with ExitStack() as stack:
-        for target in job.targets:
-            make_folder(target.path.parent)
-        journal = stack.enter_context(journal_of(session, job, reading, resume)) if job.journal else None
-        source: Any = job.source
-        heard = session.transcribe(source, reading, memories=journal, stop=stop)
+    begun = time.monotonic()
+    with writing(job), ExitStack() as stack:
+        journal = open_journal(session, job, reading, resume, stack)
+        heard = session.transcribe(job.source, reading, memories=journal, stop=stop)
         stack.callback(heard.close)
-        outputs = [stack.enter_context(partial_file(target)) for target in job.targets]
-        files: list[TextIO] = list(outputs) if job.targets else [stdout] if stdout else []
-        names = [target.format for target in job.targets] or [job.format]
-        writers = [start(name, file, layout) for name, file in zip(names, files, strict=True)]
-        n_segments, position = write(show(heard, heard), writers)
-        info = Info(language=heard.language, duration=heard.duration, model=heard.model)
-        with describing(job):
-            for writer in writers:
-                writer.finish(info)
-            for file in outputs:
-                settle(file)
-    complete = not stop.is_set()
-    if n_segments == 0 and complete:
-        log.warning(
-            "no speech found in %r (%.1f s)", job.name, heard.duration, extra={"code": "W-NO-SPEECH"}
-        )
-    written = keep(job.targets, complete)
-    if complete and journal is not None:
-        journal.discard()
-    return Outcome(job, heard.duration, n_segments, position, complete, written)
+        files = [stack.enter_context(partial_file(target)) for target in job.targets]
+        outputs = [start(target.format, file, layout) for target, file in zip(job.targets, files, strict=True)]
+        outputs = outputs or [start(job.format, stdout, layout)]
+        n_segments, position = feed(show(heard, heard), outputs)
+        for output in outputs:
+            output.finish(Info(language=heard.language, duration=heard.duration, model=heard.model))
+        for file in files:
+            settle(file)
+        complete = not stop.is_set()
+        written = keep(job.targets, complete)
+        if complete and journal is not None:
+            journal.discard()
+    if complete and not n_segments:
+        wrote = "; wrote empty results" if written else ""
+        text = f"no speech found in {job.name!r} (0.0 s of {heard.duration:.1f} s){wrote}"
+        log.warning(text, extra={"code": "W-NO-SPEECH"})
+    return Outcome(job, heard.duration, time.monotonic() - begun, n_segments, position, complete, written)
 
 
-def write(segments: Iterable[Segment], writers: Iterable[Output]) -> tuple[int, float]:
+def feed(segments: Iterable[Segment], outputs: Iterable[Output]) -> tuple[int, float]:
+    """Write every segment to every output; give their number and the last one's end."""
     n_segments, position = 0, 0.0
     for segment in segments:
-        for writer in writers:
-            writer.add(segment)
+        for output in outputs:
+            output.add(segment)
         n_segments += 1
         position = max(position, segment.end)
     return n_segments, position
@@ -96,15 +100,24 @@ def keep(targets: Iterable[Target], complete: bool) -> tuple[Path, ...]:
     return tuple(target.path for target in targets)
 
 
-def journal_of(session: Session, job: Job, reading: ReadOptions, resume: bool) -> Journal:
-    assert job.journal is not None
-    try:
-        journal = Journal(job.journal, identity(session, job, reading), resume=resume)
-    except OSError as error:
-        raise OutputError(f"cannot write in {str(job.journal.parent)!r}: {error.strerror}") from error
+def open_journal(
+    session: Session, job: Job, reading: ReadOptions, resume: bool, stack: ExitStack
+) -> Journal | None:
+    for target in job.targets:
+        target.path.parent.mkdir(parents=True, exist_ok=True)
+    if job.journal is None:
+        return None
+    journal = stack.enter_context(Journal(job.journal, identity(session, job, reading), resume=resume))
+    stack.callback(forget_if_empty, journal)
     if journal.n_recalled:
-        log.info("continuing %r: %d utterances are already recognised", job.name, journal.n_recalled)
+        log.info("continuing %r: %d utterances were recognised before", job.name, journal.n_recalled)
     return journal
+
+
+def forget_if_empty(journal: Journal) -> None:
+    """A recording that could not even be opened leaves nothing behind."""
+    if not journal.n_records:
+        journal.discard()
 
 
 def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, Any]:
@@ -124,19 +137,42 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
 
 
 @contextmanager
+def writing(job: Job) -> Iterator[None]:
+    """A disk that is full or not ours, in one sentence."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = job.targets[0].path if job.targets else "standard output"
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"cannot write {str(where)!r}: {reason}; what was recognised is kept where that was possible, and the same"
+            " command continues"
+        ) from error
+
+
+@contextmanager
 def partial_file(target: Target) -> Iterator[TextIO]:
     """The target's file under its partial name; gone again if anything fails, because half a file helps nobody.
 
     What was recognised is in the journal, so nothing is lost with it.
     """
-    try:
-        file = target.partial.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(f"cannot write {str(target.path)!r}: {error.strerror}") from error
+    file = target.partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
     try:
         yield file
     except BaseException:
-        with suppressed_close(file):
-            target.partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.close()
+        target.partial.unlink(missing_ok=True)
         raise
+    finally:
+        with suppress(OSError):
+            file.close()
+
+
+def settle(file: TextIO) -> None:
+    """On the disk, not only on its way there: after this the name may appear."""
+    file.flush()
+    os.fsync(file.fileno())
     file.close()

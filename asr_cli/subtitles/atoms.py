@@ -24,6 +24,15 @@ LEANING = frozenset(LEANING_WORDS.split())
 # Characters that lean on the one before them, and those after which a phrase is over.
 CHINESE_TAILS = frozenset("的地得了着过吗呢吧啊们")
 JAPANESE_PARTICLES = frozenset("はがをにでともへやのかねよ")
+# The commonest Chinese words of two characters: without a dictionary, at least these stay whole.
+CHINESE_WORDS = """
+    我们 你们 他们 她们 它们 咱们 大家 自己 什么 怎么 怎样 这个 那个 这些 那些 这样 那样 这里
+    那里 哪里 一个 一些 一样 一下 一起 一直 一定 如果 因为 所以 但是 而且 或者 还是 虽然 然后
+    不过 就是 可以 可能 应该 需要 没有 不是 不能 不会 不要 已经 现在 今天 明天 昨天 时候 时间
+    以后 以前 之后 之前 非常 觉得 知道 认为 问题 事情 东西 方面 进行 通过 关于 对于 以及 其实
+    其中 工作 公司 国家 中国 社会 发展 经济 今年 去年 开始 之间 包括 主要 比较 特别
+"""
+CHINESE_PAIRS = frozenset(CHINESE_WORDS.split())
 NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿億两")
 
 
@@ -110,7 +119,7 @@ def joint(left: str, right: str) -> float:
 
 
 def between_characters(last: str, first: str) -> float:
-    if (last in NUMERALS and first in NUMERALS) or first in CHINESE_TAILS:
+    if (last in NUMERALS and first in NUMERALS) or first in CHINESE_TAILS or last + first in CHINESE_PAIRS:
         return CLINGING
     if last in CHINESE_TAILS:
         return SPACE

@@ -167,3 +167,15 @@ class RecognitionFlags:
             metavar="SECONDS", min=1, help="How much speech is recognised at once.", rich_help_panel=RECOGNITION
         ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenFlags:
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show each segment as it comes, with its times.")
+    ] = False
+    json: Annotated[
+        bool, typer.Option("--json", help="Progress and messages as one JSON object a line, on standard error.")
+    ] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False

@@ -1,0 +1,43 @@
+"""What can be asked of a session. Light: nothing is loaded to say what one wants."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr_cli.vad.endpoint import EndpointOptions
+
+BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon after Ctrl-C
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """What to load, and how to run it.
+
+    vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
+    threads: None for as many as there are cores.
+    """
+
+    model: str = "auto"
+    language: str | None = None
+    model_dir: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    batch_seconds: float = BATCH_SECONDS
+    vad_model: str | None = "auto"
+    vad: EndpointOptions = field(default_factory=EndpointOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """Which part of a recording to hear.
+
+    start, end: seconds. channels: "mix", "left", "right" or "split" (each on its own, merged by time).
+    track: which audio track of a video, from 0. pcm: "rate:channels:format" of raw samples.
+    sample_rate: of an array or tensor.
+    """
+
+    start: float = 0.0
+    end: float | None = None
+    channels: str = "mix"
+    track: int | None = None
+    pcm: str | None = None
+    sample_rate: int | None = None

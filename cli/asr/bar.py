@@ -1,0 +1,36 @@
+"""The bar of a terminal: audio time, so that it never jumps, and the newest text below it."""
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, Task
+from rich.text import Text
+
+from asr.console import clock
+
+
+class AudioTime(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        done = clock(task.completed)
+        if not task.total:
+            return Text(done)
+        return Text(f"{done}/{clock(task.total)}  {min(1.0, task.completed / task.total):.0%}")
+
+
+class Pace(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        rate, eta = task.fields.get("rate"), task.fields.get("eta")
+        return Text((f"{rate:.1f}x" if rate else "") + (f"   ETA {clock(eta)}" if eta is not None else ""))
+
+
+class NewestBelow(Progress):
+    """A progress bar, and one line of text, cut to the terminal's width."""
+
+    def get_renderables(self) -> "list[RenderableType]":  # type: ignore[override]  # a list is iterable
+        below = [Text(f"  {task.fields['newest']}", style="dim", no_wrap=True, overflow="ellipsis") for task in self.tasks]
+        return [self.make_tasks_table(self.tasks), *below]
+
+
+def make_bar() -> Progress:
+    return NewestBelow(
+        "[progress.description]{task.description}", BarColumn(bar_width=26), AudioTime(), Pace(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip

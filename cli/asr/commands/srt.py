@@ -1,0 +1,31 @@
+"""asr srt: subtitles beside the video."""
+
+import typer
+
+from asr.options import Files, InputFlags, OutputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
+from asr.spread import spread
+from asr.vad_options import UseVad, VadFlags
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+@spread
+def srt(
+    files: Files,
+    source: InputFlags,
+    output: OutputFlags,
+    recognition: RecognitionFlags,
+    screen: ScreenFlags,
+    subtitles: SubtitleFlags,
+    use_vad: UseVad,
+    vad: VadFlags,
+) -> int:
+    """Subtitle videos and recordings: an .srt file beside each, or where -o says."""
+    from asr.run import Request, run
+
+    request = Request(
+        files=files, source=source, output=output, subtitles=subtitles, recognition=recognition, use_vad=use_vad,
+        vad=vad, screen=screen,
+    )  # fmt: skip
+    return run(request, default_format="srt", beside=True)

@@ -1,0 +1,31 @@
+"""asr transcribe: speech to text."""
+
+import typer
+
+from asr.options import Files, InputFlags, OutputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
+from asr.spread import spread
+from asr.vad_options import UseVad, VadFlags
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+@spread
+def transcribe(
+    files: Files,
+    source: InputFlags,
+    output: OutputFlags,
+    recognition: RecognitionFlags,
+    screen: ScreenFlags,
+    subtitles: SubtitleFlags,
+    use_vad: UseVad,
+    vad: VadFlags,
+) -> int:
+    """Transcribe recordings: text on standard output, or files with -o."""
+    from asr.run import Request, run
+
+    request = Request(
+        files=files, source=source, output=output, subtitles=subtitles, recognition=recognition, use_vad=use_vad,
+        vad=vad, screen=screen,
+    )  # fmt: skip
+    return run(request, default_format="txt", beside=False)

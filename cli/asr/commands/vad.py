@@ -1,0 +1,42 @@
+"""asr vad: where somebody speaks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.options import Files, InputFlags, ScreenFlags
+from asr.spread import spread
+from asr.vad_options import VadFlags
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+@spread
+def vad(
+    files: Files,
+    source: InputFlags,
+    screen: ScreenFlags,
+    options: VadFlags,
+    output_format: Annotated[
+        str,
+        typer.Option(
+            "--output-format", "-f", metavar="FORMAT",
+            help="txt (start, end), json, tsv (milliseconds), audacity (labels), rttm.",
+        ),
+    ] = "txt",
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE|-", help="Write here instead of standard output.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each stretch of speech as a WAV file, too.")
+    ] = None,
+    model_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Look for models here first.")] = None,
+) -> int:  # fmt: skip
+    """List the stretches of a recording in which somebody speaks."""
+    from asr.listing import run
+
+    return run(
+        files, source, screen, options, output_format=output_format, output=output, export=export, model_dir=model_dir
+    )

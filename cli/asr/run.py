@@ -1,0 +1,288 @@
+"""What transcribe and srt share: plan, check, load once, go through the recordings, and answer with an exit code."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asr.console import Console, Progress, clock
+from asr.main import INTERRUPTED, exit_code
+from asr.options import InputFlags, OutputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
+from asr.vad_options import UseVad, VadFlags, endpoint_options
+from asr_cli.audio.inputs import expand
+from asr_cli.errors import AsrError, UsageError
+from asr_cli.jobs.plan import Destination, Job, Source, destination, plan
+from asr_cli.subtitles.writers import WRITERS, Layout
+from asr_cli.text import language as languages
+
+if TYPE_CHECKING:
+    from asr_cli.options import ModelOptions, ReadOptions
+    from asr_cli.session import Transcription
+    from asr_cli.transcript import Segment
+
+SOME_FAILED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Everything that was asked for on one command line."""
+
+    files: list[str]
+    source: InputFlags
+    output: OutputFlags
+    subtitles: SubtitleFlags
+    recognition: RecognitionFlags
+    use_vad: UseVad
+    vad: VadFlags
+    screen: ScreenFlags
+
+
+def run(request: Request, *, default_format: str, beside: bool) -> int:
+    """Transcribe every recording of the request; give the exit code."""
+    screen = request.screen
+    console = Console(quiet=screen.quiet, verbose=screen.verbose, json=screen.json, debug=screen.debug)
+    if request.recognition.task != "transcribe":
+        raise UsageError(f"--task {request.recognition.task}: no recogniser here can; leave it out to transcribe")
+    to = destination(
+        request.output.output, request.output.output_format, known=WRITERS, default=default_format, beside=beside,
+        suffix=suffix(request),
+    )  # fmt: skip
+    layout = make_layout(request, to)
+    reading = reading_options(request.source)
+    tally = Tally(console, n_inputs=len(request.files))
+    jobs = plan(list(sources(request, tally)), to)
+    if not request.output.overwrite:
+        jobs = [job for job in jobs if not skipped(job, console)]
+    tally.n_inputs = max(tally.n_inputs, len(jobs) + len(tally.failures))
+    if jobs:
+        with stopping(console) as stop:
+            work(jobs, request, reading, layout, tally, stop)
+    return tally.conclude()
+
+
+def work(
+    jobs: Sequence[Job],
+    request: Request,
+    reading: "ReadOptions",
+    layout: Layout,
+    tally: "Tally",
+    stop: threading.Event,
+) -> None:
+    from asr_cli.jobs.recording import transcribe_job
+    from asr_cli.session import Session
+
+    console = tally.console
+    options = model_options(request)
+    with Session(options) as session:
+        console.event("model", name=session.card.name, vad=session.vad_name)
+        for job in jobs:
+            if stop.is_set():
+                return
+            with tally.failures_of(job):
+                show_heading(job, jobs)
+                with console.progress(job.name, total(job, reading, console)) as progress:
+                    outcome = transcribe_job(
+                        session, job, reading, layout,
+                        resume=request.output.resume, stdout=sys.stdout, stop=stop,
+                        show=lambda segments, heard, progress=progress: watched(segments, heard, progress, console),
+                    )  # fmt: skip
+                tally.done(outcome)
+
+
+def watched(
+    segments: Iterable["Segment"], heard: "Transcription", progress: Progress, console: Console
+) -> Iterator["Segment"]:
+    from asr_cli.subtitles.txt import timestamped_line
+
+    for segment in segments:
+        yield segment
+        progress.advance(segment.end, segment.text)
+        console.event("segment", start=segment.start, end=segment.end, text=segment.text, speaker=segment.speaker)
+        if console.verbose and not console.json:
+            console.notice(timestamped_line(segment))
+    progress.advance(heard.duration)
+
+
+def sources(request: Request, tally: "Tally") -> Iterator[Source]:
+    """Every input that exists; the others are told at once, and do not stop the rest."""
+    seen: set[str] = set()
+    for text in request.files:
+        try:
+            paths = expand([text], recursive=request.source.recursive)
+        except AsrError as error:
+            tally.failed(text, error)
+            continue
+        folder = Path(text) if os.path.isdir(text) else None  # noqa: PTH112 - as it was typed
+        for path in paths:
+            if path not in seen:
+                seen.add(path)
+                yield Source(path, folder)
+
+
+def skipped(job: Job, console: Console) -> bool:
+    if job.is_done:
+        console.notice(f"{job.name}: done already, skipped")
+    return job.is_done
+
+
+def show_heading(job: Job, jobs: Sequence[Job]) -> None:
+    if not job.targets and len(jobs) > 1:
+        blank = "" if job is jobs[0] else "\n"
+        print(f"{blank}==> {job.name} <==", flush=True)
+
+
+def total(job: Job, reading: "ReadOptions", console: Console) -> float | None:
+    """The seconds that are announced, if anybody is going to look."""
+    if console.quiet or job.source == "-":
+        return reading.end
+    from asr_cli.audio.probe import announced_duration
+
+    announced = announced_duration(job.source)
+    known = [second for second in (announced, reading.end) if second is not None]
+    return min(known) if known else None
+
+
+def suffix(request: Request) -> str:
+    if not request.output.lang_suffix:
+        return ""
+    code = languages.code(request.recognition.language) or "en"
+    return f".{code}"
+
+
+def make_layout(request: Request, to: Destination) -> Layout:
+    from asr_cli.subtitles.style import for_language, preset
+
+    flags = request.subtitles
+    changes = {
+        name: value
+        for name in ("max_line_width", "max_line_count", "max_words_per_line", "max_duration", "min_duration",
+                     "min_gap", "linger")
+        if (value := getattr(flags, name)) is not None
+    }  # fmt: skip
+    cues = [name for name in to.formats if WRITERS[name].takes_cues]
+    if not cues and (changes or flags.preset or flags.highlight_words):
+        raise UsageError(f"subtitle options do nothing for {', '.join(to.formats)}; add -f srt or another subtitle format")
+    language = languages.code(request.recognition.language)
+    style = preset(flags.preset, **changes) if flags.preset else for_language(language, **changes)
+    return Layout(style=style, highlight_words=flags.highlight_words, word_times=request.output.word_timestamps)
+
+
+def reading_options(flags: InputFlags) -> "ReadOptions":
+    from asr_cli.audio.channels import CHANNELS
+    from asr_cli.audio.pcm import PcmFormat
+    from asr_cli.options import ReadOptions
+
+    if flags.channels not in CHANNELS:
+        raise UsageError(f"--channels {flags.channels!r}: choose one of {', '.join(CHANNELS)}")
+    if flags.pcm:
+        PcmFormat.parse(flags.pcm)
+    return ReadOptions(
+        start=seconds(flags.start, "--start") or 0.0, end=seconds(flags.end, "--end"), channels=flags.channels,
+        track=flags.track, pcm=flags.pcm,
+    )  # fmt: skip
+
+
+def model_options(request: Request) -> "ModelOptions":
+    from asr_cli.options import ModelOptions
+
+    flags = request.recognition
+    given: dict[str, Any] = {} if flags.batch_seconds is None else {"batch_seconds": flags.batch_seconds}
+    return ModelOptions(
+        model=flags.model, language=flags.language, model_dir=flags.model_dir, device=flags.device,
+        threads=flags.threads, vad_model=request.vad.vad_model if request.use_vad.vad else None,
+        vad=endpoint_options(request.vad), **given,
+    )  # fmt: skip
+
+
+def seconds(text: str | None, option: str) -> float | None:
+    """
+    >>> seconds("90.5", "--start"), seconds("1:30", "--start"), seconds("00:10:00", "--start"), seconds(None, "--end")
+    (90.5, 90.0, 600.0, None)
+    """
+    if text is None:
+        return None
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or any(not 0 <= part < 1e9 for part in parts):
+        raise UsageError(f"{option} {text!r} is no time; write seconds or HH:MM:SS")
+    value = 0.0
+    for part in parts:
+        value = value * 60 + part
+    return value
+
+
+class Tally:
+    """What became of each recording."""
+
+    def __init__(self, console: Console, n_inputs: int) -> None:
+        self.console, self.n_inputs = console, n_inputs
+        self.failures: list[AsrError] = []
+        self.interrupted = False
+
+    @contextmanager
+    def failures_of(self, job: Job) -> Iterator[None]:
+        try:
+            yield
+        except AsrError as error:
+            if self.console.debug:
+                raise
+            self.failed(job.name, error)
+
+    def failed(self, name: str, error: AsrError) -> None:
+        self.failures.append(error)
+        self.console.error(str(error), error.code)
+        self.console.event("file_done", file=name, status="failed", code=error.code)
+
+    def done(self, outcome: Any) -> None:
+        console, job = self.console, outcome.job
+        written = " ".join(map(str, outcome.written))
+        status = "done" if outcome.complete else "interrupted"
+        console.event(
+            "file_done", file=job.name, status=status, audio_s=round(outcome.duration, 2), segments=outcome.n_segments,
+            outputs=[str(path) for path in outcome.written], rtfx=round(outcome.rate, 1),
+        )  # fmt: skip
+        if not outcome.complete:
+            self.interrupted = True
+            where = f"; so far: {written}; the same command continues" if written else ""
+            console.notice(f"stopped at {clock(outcome.position)}{where}")
+        elif written and not console.json:
+            console.notice(
+                f"done  {written}   {clock(outcome.duration)} audio in {clock(outcome.elapsed)} ({outcome.rate:.1f}x)"
+                f"   {outcome.n_segments} segments"
+            )
+
+    def conclude(self) -> int:
+        if self.interrupted:
+            return INTERRUPTED
+        if not self.failures:
+            return 0
+        if self.n_inputs == 1:
+            return exit_code(self.failures[0])
+        self.console.event("summary", failed=len(self.failures), total=self.n_inputs)
+        return 1 if len(self.failures) >= self.n_inputs else SOME_FAILED
+
+
+@contextmanager
+def stopping(console: Console) -> Iterator[threading.Event]:
+    """Ctrl-C or SIGTERM finishes what is in hand; a second one ends at once, and the journal has the rest."""
+    stop = threading.Event()
+
+    def asked(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(INTERRUPTED)
+        stop.set()
+        console.notice("stopping after the current segment (again: at once)")
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

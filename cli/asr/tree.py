@@ -1,0 +1,55 @@
+"""The commands as click sees them: named from a table, imported when invoked, fed from configuration."""
+
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from asr.argv import whisper_habits
+from asr.main import COMMANDS, load, top_help, unknown
+from asr_cli.errors import UsageError
+
+
+class Lazy(TyperGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(top_help() + "\n")
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(unknown(args[0]))
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, click.Group) and not ctx.resilient_parsing:
+            from asr.config import defaults_for
+
+            switches, values = option_names(command)
+            rest = [word for word in whisper_habits(rest, switches, values) if word]
+            ctx.default_map = {name: defaults_for(str(name), command)}
+        return name, command, rest
+
+
+def option_names(command: click.Command) -> tuple[set[str], set[str]]:
+    """Long names of the options without and with a value."""
+    switches: set[str] = set()
+    values: set[str] = set()
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            names = {name[2:] for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("--")}
+            (switches if parameter.is_flag else values).update(names)
+    return switches, values
+
+
+def build() -> click.Command:
+    app = typer.Typer(cls=Lazy, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def root() -> None:
+        pass
+
+    return typer.main.get_command(app)
