@@ -44,7 +44,13 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         folder = str(self.folder) if self.folder else None
-        return {**asdict(self.card), "kind": self.kind, "backend": self.backend, "here": self.is_here, "folder": folder}
+        return {
+            **asdict(self.card),
+            "kind": self.kind,
+            "backend": self.backend,
+            "here": self.is_here,
+            "folder": folder,
+        }
 
 
 def entries() -> Iterator[Entry]:

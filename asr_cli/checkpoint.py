@@ -16,7 +16,11 @@ Transform = Callable[[Tensor], Tensor]
 # (their prefix, ours or None to drop) or with a transform where shapes differ; "{}" stands for a layer's number.
 WeightMap = tuple[tuple[str, str | None] | tuple[str, str, Transform], ...]
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # what trainers put around the weights, in FunASR's order
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+)  # what trainers put around the weights, in FunASR's order
 
 
 def load(module: nn.Module, path: Path, weights: WeightMap) -> None:
@@ -84,7 +88,9 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
     except pickle.UnpicklingError as error:
-        raise ModelError(f"{str(path)!r} holds more than weights, and what else it holds is not run; get a clean copy") from error
+        raise ModelError(
+            f"{str(path)!r} holds more than weights, and what else it holds is not run; get a clean copy"
+        ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"{str(path)!r} is broken or cut short; download the model again") from error
     for wrapper in WRAPPERS:

@@ -18,9 +18,7 @@ def find(
     return next((folder for folder in places(name, modelscope, huggingface, model_dir) if is_model(folder)), None)
 
 
-def places(
-    name: str, modelscope: str | None, huggingface: str | None, model_dir: Path | None
-) -> Iterator[Path]:
+def places(name: str, modelscope: str | None, huggingface: str | None, model_dir: Path | None) -> Iterator[Path]:
     if model_dir is not None:
         yield model_dir
         yield model_dir / name
@@ -59,4 +57,5 @@ def is_model(folder: Path) -> bool:
 
 
 def user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~")) / ".cache")
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.expanduser raises where there is no home
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache")

@@ -16,6 +16,7 @@ from asr_cli.longform.stitch import stitch
 from asr_cli.protocols import Punctuator, Recognizer, Vad
 from asr_cli.transcript import Segment
 
+
 def transcribe(
     blocks: Iterable[Audio],
     *,

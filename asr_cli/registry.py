@@ -26,6 +26,7 @@ class ModelCard:
     languages: tuple[str, ...]  # BCP 47, most specific form the model was made for
     license: str
     sample_rate: int = 16_000
+    devices: tuple[str, ...] = ("cpu",)  # kinds it can run on: cpu, cuda, mps
     bundled: bool = False  # its weights come with an installed package: usable without a network
     modelscope: str | None = None  # "owner/name"
     huggingface: str | None = None

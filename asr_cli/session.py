@@ -1,11 +1,11 @@
-"""A loaded recogniser and VAD, ready for one recording after another: what `asr transcribe` and the front door share."""
+"""A loaded recogniser and VAD, ready for one recording after another."""
 
 import heapq
 import logging
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
@@ -31,6 +31,7 @@ Source = Union[str, Path, bytes, BinaryIO, "NDArray[np.float32]", "torch.Tensor"
 
 BUILT_IN = "sphinx"  # what recognises where nothing better has been pulled
 
+
 class Memories(Protocol):
     """Earlier work, for each channel of a recording."""
 
@@ -45,11 +46,10 @@ class Session:
         self._open = ExitStack()
         self.language = languages.code(self.options.language)
         self.backend, self.card, folder = choose(self.options.model, self.language, self.options.model_dir)
+        check_device(self.options.device, self.card)
         self.vad, self.vad_name = load_vad(self.options)
         load = LoadOptions(device=self.options.device, threads=self.options.threads)
-        self._recognizer = self._open.enter_context(
-            registry.open_recognizer(self.backend, self.card, folder, load)
-        )
+        self._recognizer = self._open.enter_context(registry.open_recognizer(self.backend, self.card, folder, load))
 
     def __enter__(self) -> Self:
         return self
@@ -71,9 +71,7 @@ class Session:
         """Start on one recording; iterate over the result for its segments."""
         return Transcription(self, source, options or ReadOptions(), memories, stop)
 
-    def hear(
-        self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None
-    ) -> Iterator[Segment]:
+    def hear(self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None) -> Iterator[Segment]:
         return pipeline.transcribe(
             blocks,
             vad=self.vad,
@@ -82,6 +80,41 @@ class Session:
             memory=memory,
             stop=stop,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Where somebody speaks, in seconds; its 16 kHz samples if they were to be kept."""
+
+    start: float
+    end: float
+    samples: "NDArray[np.float32] | None" = None
+
+
+class Listener:
+    """A loaded VAD, without a recogniser."""
+
+    def __init__(self, options: ModelOptions | None = None) -> None:
+        self.vad, self.name = load_vad(options or ModelOptions())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def speech(self, source: Source, options: ReadOptions | None = None, *, keep: bool = False) -> Iterator[Stretch]:
+        """Each stretch of speech as soon as its end is known."""
+        from asr_cli.audio.channels import read_channels
+        from asr_cli.vad.fsmn import FsmnVad
+
+        options = options or ReadOptions()
+        check(options)
+        with read_channels(source, **asdict(options)) as [(_, blocks)]:
+            if not keep and isinstance(self.vad, FsmnVad):
+                yield from (Stretch(start, end) for start, end in self.vad.spans(blocks))
+            else:
+                yield from (Stretch(audio.start, audio.end, audio.samples) for audio in self.vad(blocks))
 
 
 class Transcription:
@@ -176,6 +209,11 @@ def choose(name: str, language: str | None, model_dir: Path | None) -> tuple[Bac
     if card.name == BUILT_IN:
         log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
     return backend, card, folder_of(card, model_dir)
+
+
+def check_device(device: str, card: ModelCard) -> None:
+    if device != "auto" and device.partition(":")[0] not in card.devices:
+        raise UsageError(f"model {card.name!r} runs on {', '.join(card.devices)}, not on {device!r}")
 
 
 def folder_of(card: ModelCard, model_dir: Path | None) -> Path | None:

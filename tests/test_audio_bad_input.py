@@ -55,9 +55,7 @@ def refused(source: object, kind: type[InputError], *, says: str) -> None:
 
 def test_a_missing_file_is_not_found_and_its_neighbor_is_named(tmp_path: Path) -> None:
     (tmp_path / "talk.mp3").touch()
-    refused(
-        tmp_path / "tlak.mp3", NotFoundError, says=r"'.*/tlak\.mp3' not found; did you mean '.*/talk\.mp3'\?"
-    )
+    refused(tmp_path / "tlak.mp3", NotFoundError, says=r"'.*/tlak\.mp3' not found; did you mean '.*/talk\.mp3'\?")
     refused(tmp_path / "talk.mp3" / "x", NotFoundError, says="not found")
     refused(tmp_path / "no" / "x.mp3", NotFoundError, says="nor is the directory")
     refused("", NotFoundError, says="not found")
@@ -96,9 +94,7 @@ def test_what_is_no_recording_is_named_for_what_it_is(tmp_path: Path, content: b
 def test_a_picture_and_a_silent_film_hold_no_audio(tmp_path: Path) -> None:
     film = encode(tmp_path / "clip.mp4", source="testsrc=d=1:s=32x32")
     refused(film, NoAudioError, says=r"'.*clip\.mp4' has video but no audio track")
-    refused(
-        encode(tmp_path / "x.png", "-frames:v", "1", source="testsrc=d=1"), InputError, says="a PNG picture"
-    )
+    refused(encode(tmp_path / "x.png", "-frames:v", "1", source="testsrc=d=1"), InputError, says="a PNG picture")
 
 
 def test_an_unknown_codec_is_named(tmp_path: Path) -> None:
@@ -114,12 +110,8 @@ def wav(rate: int, channels: int, data: bytes, *, announced: int | None = None, 
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WAVE" + body
 
 
-@pytest.mark.parametrize(
-    ("rate", "channels", "bits"), [(0, 1, 16), (16_000, 0, 16), (16_000, 1, 0), (0, 0, 0)]
-)
-def test_impossible_headers_are_an_error_and_not_a_crash(
-    tmp_path: Path, rate: int, channels: int, bits: int
-) -> None:
+@pytest.mark.parametrize(("rate", "channels", "bits"), [(0, 1, 16), (16_000, 0, 16), (16_000, 1, 0), (0, 0, 0)])
+def test_impossible_headers_are_an_error_and_not_a_crash(tmp_path: Path, rate: int, channels: int, bits: int) -> None:
     path = tmp_path / "zero.wav"
     path.write_bytes(wav(rate, channels, bytes(3200), bits=bits))
     refused(path, InputError, says="cannot")
@@ -138,9 +130,7 @@ def test_one_sample_is_a_recording(tmp_path: Path) -> None:
     assert hear(path).tolist() == [0.5]
 
 
-def test_samples_that_are_not_numbers_become_silence(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_samples_that_are_not_numbers_become_silence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     samples = np.full(32_000, 0.25, dtype=np.float32)
     samples[[100, 20_000, 30_000]] = np.nan, np.inf, -np.inf
     path = tmp_path / "nan.wav"

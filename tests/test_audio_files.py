@@ -63,17 +63,13 @@ def test_every_container_gives_its_two_seconds_of_tone(each_ffmpeg: str, tones: 
         assert np.argmax(np.abs(np.fft.rfft(middle))) == 300, suffix
 
 
-def test_every_container_can_be_streamed_through_standard_input(
-    each_ffmpeg: str, tones: dict[str, Path]
-) -> None:
+def test_every_container_can_be_streamed_through_standard_input(each_ffmpeg: str, tones: dict[str, Path]) -> None:
     for suffix, path in tones.items():
         with path.open("rb") as file:
             assert abs(len(hear(file)) / 16_000 - 2) < 0.1, suffix
 
 
-def test_sixteen_kilohertz_mono_comes_through_bit_exact(
-    each_ffmpeg: str, noise: tuple[Path, np.ndarray]
-) -> None:
+def test_sixteen_kilohertz_mono_comes_through_bit_exact(each_ffmpeg: str, noise: tuple[Path, np.ndarray]) -> None:
     path, samples = noise
     assert np.array_equal(hear(path), samples)
     assert np.array_equal(hear(path.read_bytes()), samples)
@@ -121,9 +117,7 @@ def test_a_start_beyond_the_end_is_an_error(noise: tuple[Path, np.ndarray]) -> N
 def test_raw_samples_are_read_as_told(each_ffmpeg: str) -> None:
     samples = np.arange(-500, 500, dtype=np.int16)
     raw = PcmFormat.parse("16000:2:s16be")
-    assert np.array_equal(
-        hear(np.repeat(samples, 2).astype(">i2").tobytes(), pcm=raw), samples / np.float32(32768)
-    )
+    assert np.array_equal(hear(np.repeat(samples, 2).astype(">i2").tobytes(), pcm=raw), samples / np.float32(32768))
     assert len(hear(io.BytesIO(bytes(8000)), pcm=PcmFormat.parse("8000:1:mulaw"))) == 16_000
 
 
@@ -146,9 +140,7 @@ def test_channels_can_be_mixed_and_chosen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_channels", [3, 8, 12, 64])
-def test_channels_without_a_known_layout_are_averaged(
-    each_ffmpeg: str, tmp_path: Path, n_channels: int
-) -> None:
+def test_channels_without_a_known_layout_are_averaged(each_ffmpeg: str, tmp_path: Path, n_channels: int) -> None:
     path = tmp_path / "many.wav"
     frames = np.random.default_rng(1).uniform(-0.9, 0.9, (16_000, n_channels)).astype(np.float32)
     soundfile.write(path, frames, 16_000, subtype="FLOAT")
@@ -281,9 +273,7 @@ def test_a_missing_ffmpeg_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -
     assert caught.value.code == "E-FFMPEG"
 
 
-def test_without_a_system_ffmpeg_the_bundled_one_is_used(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_a_system_ffmpeg_the_bundled_one_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("ASR_FFMPEG", raising=False)
     assert "imageio_ffmpeg" in find_ffmpeg()

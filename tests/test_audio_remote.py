@@ -110,9 +110,7 @@ def playlists(target: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", list(playlists("")))
-def test_a_local_playlist_opens_neither_an_address_nor_a_file(
-    server: Server, tmp_path: Path, name: str
-) -> None:
+def test_a_local_playlist_opens_neither_an_address_nor_a_file(server: Server, tmp_path: Path, name: str) -> None:
     for target in (f"{server.url}/talk.wav", str(tmp_path / "secret.wav"), "secret.wav"):
         text = playlists(target)[name]
         for disguise in (name, "innocent.mp3", "innocent.wav"):
@@ -126,9 +124,7 @@ def test_a_local_playlist_opens_neither_an_address_nor_a_file(
 
 
 @pytest.mark.parametrize("name", list(playlists("")))
-def test_a_remote_playlist_opens_neither_an_address_nor_a_file(
-    server: Server, tmp_path: Path, name: str
-) -> None:
+def test_a_remote_playlist_opens_neither_an_address_nor_a_file(server: Server, tmp_path: Path, name: str) -> None:
     other = Server(tmp_path / "served")
     try:
         for target in (f"{other.url}/talk.wav", f"{server.url}/talk.wav", f"file://{tmp_path}/secret.wav"):

@@ -57,9 +57,7 @@ def utterances(durations: Sequence[float], overlap: float = 0.0) -> list[Audio]:
     limit=st.sampled_from([10.0, 60.0]),
 )
 @settings(max_examples=60, deadline=None)
-def test_segments_come_in_order_and_no_batch_costs_more_than_it_may(
-    durations: list[float], limit: float
-) -> None:
+def test_segments_come_in_order_and_no_batch_costs_more_than_it_may(durations: list[float], limit: float) -> None:
     echo = Echo()
     given_ = utterances(durations)
     got = list(recognize(given_, echo, batch_seconds=limit))

@@ -97,9 +97,7 @@ def test_pieces_fit_cover_everything_and_never_depend_on_the_blocks(
     if len(whole) > 1:
         assert min(piece.duration for piece in whole) > limit / 4 - 0.2, "a scrap was left over"
     parts = list(cut(blocks(samples, sizes, 3.0), limit))
-    assert [(p.start, p.duration, p.overlap) for p in parts] == [
-        (w.start, w.duration, w.overlap) for w in whole
-    ]
+    assert [(p.start, p.duration, p.overlap) for p in parts] == [(w.start, w.duration, w.overlap) for w in whole]
     assert all(np.array_equal(p.samples, w.samples) for p, w in zip(parts, whole, strict=True))
 
 

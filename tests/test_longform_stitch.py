@@ -40,9 +40,7 @@ def middle(word: Word) -> float:
     return (word.start + word.end) / 2
 
 
-def hear(
-    truth: Sequence[Word], piece: Piece, jitter: float = 0.0, rng: random.Random | None = None
-) -> list[Word]:
+def hear(truth: Sequence[Word], piece: Piece, jitter: float = 0.0, rng: random.Random | None = None) -> list[Word]:
     """The words of a piece, their times off by up to `jitter`, tidy as recognition leaves them."""
     rng = rng or random.Random(0)
     heard: list[Word] = []
@@ -154,9 +152,7 @@ def spoil(words: list[Word], zone: Piece, rng: random.Random, mark: str) -> list
     return spoilt
 
 
-@given(
-    seed=st.integers(0, 2**32), overlap=st.floats(1.0, 4.0), step=st.floats(0.2, 0.6), n=st.integers(10, 90)
-)
+@given(seed=st.integers(0, 2**32), overlap=st.floats(1.0, 4.0), step=st.floats(0.2, 0.6), n=st.integers(10, 90))
 @settings(max_examples=250, deadline=None)
 def test_readings_that_differ_lose_and_double_nothing_they_agree_on(
     seed: int, overlap: float, step: float, n: int
@@ -176,9 +172,7 @@ def test_readings_that_differ_lose_and_double_nothing_they_agree_on(
     alone = {w.text for w in truth if not zone.start - 0.1 < middle(w) < zone.end + 0.1}
     assert (common | alone) <= set(got), "a word was lost"
     left, right = [w.text for w in before], [w.text for w in after]
-    seams = [
-        got[:n] == left[:n] and got[n:] == right[len(right) - len(got) + n :] for n in range(len(got) + 1)
-    ]
+    seams = [got[:n] == left[:n] and got[n:] == right[len(right) - len(got) + n :] for n in range(len(got) + 1)]
     assert any(seams), "neither reading up to a seam and the other behind it"
 
 

@@ -28,9 +28,7 @@ ODD = st.sampled_from([" ", "", "\n", "a\nb", " -->", FAMILY, "\u0301", "x" * 50
 TEXTS = [ENGLISH, CHINESE, JAPANESE, st.one_of(ENGLISH, CHINESE, JAPANESE, ODD)]
 
 SANE_STEP = st.tuples(st.floats(0, 1.0), st.floats(0.05, 0.6))
-NASTY_TIME = st.one_of(
-    st.floats(-5, 60), st.sampled_from([0.0, 1.0, 5.0, math.nan, math.inf, -math.inf]), st.floats()
-)
+NASTY_TIME = st.one_of(st.floats(-5, 60), st.sampled_from([0.0, 1.0, 5.0, math.nan, math.inf, -math.inf]), st.floats())
 
 
 @st.composite
@@ -136,9 +134,7 @@ def test_where_speech_was_split_into_segments_does_not_change_its_cues(tokens, d
     assert list(layout([Segment(words[:at]), Segment(words[at:])])) == list(layout([Segment(words)]))
 
 
-def spoken(
-    tokens: list[str], *, start: float = 0.0, step: float = 0.3, speaker: str | None = None
-) -> Segment:
+def spoken(tokens: list[str], *, start: float = 0.0, step: float = 0.3, speaker: str | None = None) -> Segment:
     words = [Word(t, start + i * step, start + (i + 1) * step) for i, t in enumerate(tokens)]
     return Segment(tuple(words), speaker)
 

@@ -117,9 +117,7 @@ def test_ffprobe_counts_every_cue(written, name: str) -> None:
     if shutil.which("ffprobe") is None:
         pytest.skip("no ffprobe on this machine")
     command = ["ffprobe", "-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets"]
-    done = subprocess.run(
-        [*command, "-of", "csv=p=0", written(name)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([*command, "-of", "csv=p=0", written(name)], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert int(done.stdout) == len(CUES)
 
@@ -168,9 +166,7 @@ def test_an_unsure_recogniser_gives_null_probability() -> None:
 
 
 @pytest.mark.parametrize("name", ["txt", "srt", "vtt", "tsv", "json"])
-@pytest.mark.parametrize(
-    "options", [{}, {"highlight_words": True}, {"max_line_width": 20, "max_line_count": 2}]
-)
+@pytest.mark.parametrize("options", [{}, {"highlight_words": True}, {"max_line_width": 20, "max_line_count": 2}])
 def test_whispers_own_writers_accept_our_json(tmp_path: Path, name: str, options: dict[str, object]) -> None:
     utils = pytest.importorskip("whisper.utils", reason="openai-whisper is not installed")
     result = json.loads(text_of("json", SEGMENTS))
@@ -195,9 +191,7 @@ def test_all_formats_grow_in_one_pass_and_finish_valid() -> None:
     for output in outputs:
         output.finish(INFO)
     assert all(late >= early for a, b in pairwise(sizes) for early, late in zip(a, b, strict=True))
-    assert {name: file.getvalue() for name, file in files.items()} == {
-        n: text_of(n, SEGMENTS) for n in WRITERS
-    }
+    assert {name: file.getvalue() for name, file in files.items()} == {n: text_of(n, SEGMENTS) for n in WRITERS}
 
 
 def test_an_unknown_format_is_a_usage_error_that_lists_them() -> None:
@@ -240,9 +234,8 @@ def test_karaoke_syllables_last_as_long_as_the_words() -> None:
 
 
 def test_writing_needs_no_library_at_all() -> None:
-    code = (
-        "import sys; before = set(sys.modules); import asr_cli.subtitles.writers, asr_cli.subtitles.lint; "
-        + ("print({'pysrt', 'chardet', 'numpy', 'torch'} & set(sys.modules) - before)")
+    code = "import sys; before = set(sys.modules); import asr_cli.subtitles.writers, asr_cli.subtitles.lint; " + (
+        "print({'pysrt', 'chardet', 'numpy', 'torch'} & set(sys.modules) - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

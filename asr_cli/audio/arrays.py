@@ -90,8 +90,7 @@ def scaled(samples: NDArray[Any]) -> Frames:
         peak = np.nanmax(np.abs(samples), initial=0.0, where=np.isfinite(samples))
     if peak > LOUDEST:
         raise InputError(
-            f"float samples lie in [-1, 1], but {NAME} reaches {peak:g};"
-            " divide it by 32768, or pass it as int16"
+            f"float samples lie in [-1, 1], but {NAME} reaches {peak:g}; divide it by 32768, or pass it as int16"
         )
     return samples.astype(np.float32, copy=False)
 

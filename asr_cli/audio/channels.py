@@ -67,11 +67,7 @@ def voices(count: int, heard: Any) -> Voices:
 def is_blocks(source: Any) -> bool:
     from asr_cli.audio.arrays import is_array
 
-    known = (
-        isinstance(source, str | bytes | bytearray | memoryview)
-        or hasattr(source, "read")
-        or is_array(source)
-    )
+    known = isinstance(source, str | bytes | bytearray | memoryview) or hasattr(source, "read") or is_array(source)
     return isinstance(source, Iterable) and not known
 
 

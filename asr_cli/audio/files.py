@@ -83,9 +83,7 @@ def skip(decoder: Decoder, n_frames: int) -> int:
     return n_frames - n_left
 
 
-def conclude(
-    opened: Opened, decoder: Decoder, n_heard: int, n_before: int, *, track: int, start: float
-) -> None:
+def conclude(opened: Opened, decoder: Decoder, n_heard: int, n_before: int, *, track: int, start: float) -> None:
     """The stream has ended: was that the end of the recording?"""
     exit_code = decoder.finish()
     if decoder.failure:
@@ -93,9 +91,7 @@ def conclude(
     if n_heard:
         warn_if_cut_short(opened, decoder.report, exit_code, (n_before + n_heard) / SAMPLE_RATE)
     elif opened.read and n_before:
-        raise InputError(
-            f"{opened.name} ends at {n_before / SAMPLE_RATE:.2f} s, before the start given ({start:g} s)"
-        )
+        raise InputError(f"{opened.name} ends at {n_before / SAMPLE_RATE:.2f} s, before the start given ({start:g} s)")
     else:
         raise unreadable(opened, decoder.report, track=track, start=start)
 

@@ -93,9 +93,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     """
     pieces = re.split(r"(\d+)", name)
     # A superscript two is a digit to isdigit and to nobody else, hence isdecimal.
-    return [
-        (0, int(piece), "") if piece.isdecimal() else (1, 0, piece.casefold()) for piece in pieces if piece
-    ]
+    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece.casefold()) for piece in pieces if piece]
 
 
 def not_found(text: str) -> NotFoundError:

@@ -3,9 +3,7 @@
 import re
 from dataclasses import dataclass
 
-LINE = re.compile(
-    r"^\s+Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((?P<language>[^)]*)\))?: (?P<kind>\w+): (?P<what>.*)$"
-)
+LINE = re.compile(r"^\s+Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((?P<language>[^)]*)\))?: (?P<kind>\w+): (?P<what>.*)$")
 INPUT = re.compile(r"^Input #0, (?P<container>.+?), from '")
 DURATION = re.compile(r"^\s+Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
 RATE = re.compile(r"(\d+) Hz(?:, ([^,]+))?")

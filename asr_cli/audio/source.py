@@ -63,9 +63,7 @@ def opened_as(source: Source, stack: ExitStack, *, headed: bool) -> Opened:
     if isinstance(source, str | os.PathLike):
         return opened_path(os.fspath(source), stack, headed)
     if not hasattr(source, "read"):
-        raise UsageError(
-            f"{source!r:.80} is no recording; pass a path, an address, bytes or a file opened with 'rb'"
-        )
+        raise UsageError(f"{source!r:.80} is no recording; pass a path, an address, bytes or a file opened with 'rb'")
     name = getattr(source, "name", None)
     return streamed(source, repr(name) if isinstance(name, str) else "the open file", headed)
 
@@ -145,9 +143,7 @@ def spooled(opened: Opened) -> Iterator[Opened]:
             ) from error
         if not size:
             raise empty(opened.name)
-        yield replace(
-            opened, url=local_url(Path(file.name)), protocols=LOCAL, size=size, read=None, spooled=True
-        )
+        yield replace(opened, url=local_url(Path(file.name)), protocols=LOCAL, size=size, read=None, spooled=True)
 
 
 def copy(read: Callable[[int], bytes], file: IO[bytes]) -> int:

@@ -32,9 +32,7 @@ def unreadable(opened: Opened, said: str, *, track: int = 0, start: float = 0.0)
 
 def unopened(opened: Opened, said: str) -> AsrError:
     if sniff.is_playlist(opened.head) or "hls @" in said or "concat @" in said or "dash @" in said:
-        return InputError(
-            f"cannot read {opened.name}: it is a playlist, not a recording; name the recordings it lists"
-        )
+        return InputError(f"cannot read {opened.name}: it is a playlist, not a recording; name the recordings it lists")
     if "moov atom not found" in said:
         return InputError(
             f"cannot read {opened.name}: the file is cut off before its index (ffmpeg: moov atom not found);"
@@ -64,13 +62,10 @@ def undecodable(media: MediaInfo, track: int, said: str) -> str | None:
 
 def silent(opened: Opened, media: MediaInfo, said: str, start: float) -> AsrError:
     if start and media.duration is not None and start >= media.duration - 0.1:
-        return InputError(
-            f"{opened.name} ends at {media.duration:.2f} s, before the start given ({start:g} s)"
-        )
+        return InputError(f"{opened.name} ends at {media.duration:.2f} s, before the start given ({start:g} s)")
     if why := complaint(said):
         return InputError(
-            f"cannot read {opened.name}: its audio track cannot be decoded"
-            f" (ffmpeg: {why}); the file is damaged"
+            f"cannot read {opened.name}: its audio track cannot be decoded (ffmpeg: {why}); the file is damaged"
         )
     return NoAudioError(f"{opened.name} has an audio track without a sample; there is nothing to transcribe")
 
@@ -83,9 +78,7 @@ def complaint(said: str) -> str | None:
 
 
 def listed(media: MediaInfo) -> str:
-    tracks = [
-        f"{track.index} ({', '.join(filter(None, (track.language, track.codec)))})" for track in media.tracks
-    ]
+    tracks = [f"{track.index} ({', '.join(filter(None, (track.language, track.codec)))})" for track in media.tracks]
     return f"track{'s' if len(tracks) > 1 else ''} {', '.join(tracks)}"
 
 

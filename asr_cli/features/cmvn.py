@@ -29,7 +29,9 @@ class Cmvn(nn.Module):
         try:
             shift, scale = parse_mvn(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, IndexError) as error:
-            raise ModelError(f"{str(path)!r} is no Kaldi mean-variance file ({error}); download the model again") from error
+            raise ModelError(
+                f"{str(path)!r} is no Kaldi mean-variance file ({error}); download the model again"
+            ) from error
         return cls(torch.tensor(shift), torch.tensor(scale))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -70,7 +70,13 @@ class Destination:
 
 
 def destination(
-    output: str | None, formats: str | None, *, known: Iterable[str], default: str, beside: bool, suffix: str = ""
+    output: str | None,
+    formats: str | None,
+    *,
+    known: Iterable[str],
+    default: str,
+    beside: bool,
+    suffix: str = "",
 ) -> Destination:
     """What `-o` and `-f` ask for together; contradictions are refused."""
     chosen = parse_formats(formats, tuple(known))

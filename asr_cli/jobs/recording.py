@@ -1,4 +1,4 @@
-"""One recording, from start to files: a journal while it goes on, partial results, names that appear only when complete."""
+"""One recording, from start to files: a journal on the way, names that appear only when complete."""
 
 import logging
 import os
@@ -100,9 +100,7 @@ def keep(targets: Iterable[Target], complete: bool) -> tuple[Path, ...]:
     return tuple(target.path for target in targets)
 
 
-def open_journal(
-    session: Session, job: Job, reading: ReadOptions, resume: bool, stack: ExitStack
-) -> Journal | None:
+def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool, stack: ExitStack) -> Journal | None:
     for target in job.targets:
         target.path.parent.mkdir(parents=True, exist_ok=True)
     if job.journal is None:

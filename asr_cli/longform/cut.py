@@ -17,9 +17,7 @@ from asr_cli.errors import UsageError
 OVERLAP = 2.0  # s that both sides of a forced cut hear: half a dozen words to find the join by
 HOP_MS = 10
 PAUSE_FRAMES = 20  # 200 ms: longer than the closure of a stop consonant, shorter than a breath
-PAUSE_DB = (
-    20.0  # a pause is this far below the speech around it; short of that, a cut might go through a word
-)
+PAUSE_DB = 20.0  # a pause is this far below the speech around it; short of that, a cut might go through a word
 SPEECH_PERCENTILE = 75  # of the frames; vowels sit above it, pauses and closures below
 FLOOR = 1e-10  # mean square of digital silence, so that its logarithm exists
 
@@ -117,9 +115,7 @@ def find_cut(samples: NDArray[np.float32], sample_rate: int, limits: Limits) -> 
     last = min(limits.longest - half, len(samples) - limits.shortest)
     first = limits.longest // 2
     hop = max(1, sample_rate * HOP_MS // 1000)
-    level = loudness(
-        samples, hop
-    )  # (n_places,) dB; place i is centred on sample (i + PAUSE_FRAMES / 2) * hop
+    level = loudness(samples, hop)  # (n_places,) dB; place i is centred on sample (i + PAUSE_FRAMES / 2) * hop
     offset = PAUSE_FRAMES // 2
     lowest, highest = -(-first // hop) - offset, last // hop - offset
     nearby = level[max(0, lowest) : highest + 1]

@@ -14,9 +14,7 @@ from typing import NamedTuple
 from asr_cli.longform.align import MARGIN, Pair, align, centre
 from asr_cli.transcript import Segment, Word
 
-LOSS = (
-    0.1  # what dropping a word costs at the least, at the edge of its piece, where half of it may be missing
-)
+LOSS = 0.1  # what dropping a word costs at the least, at the edge of its piece, where half of it may be missing
 DISTANCE = 0.1  # what joining costs at the overlap's ends rather than in its middle; less than any lost word
 
 UNSPACED = (

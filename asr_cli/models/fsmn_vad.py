@@ -87,9 +87,7 @@ class SilenceNet(nn.Module):
         self.out_weight = nn.Parameter(net.out2.weight @ net.out1.weight)
         self.out_bias = nn.Parameter(net.out2.weight @ net.out1.bias + net.out2.bias)
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, ...] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Stacked filterbanks (T, 400) to the probability of silence (T,), and each layer's last frames."""
         x = self.into2(nn.functional.linear(x, self.weight, self.bias)).relu().unsqueeze(0)
         after = []

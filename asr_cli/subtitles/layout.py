@@ -35,9 +35,7 @@ class Typesetter:
         self.words: list[Word] = []  # one speaker's, without a long silence; not in a cue yet
         self.speaker: str | None = None
         self.clocks: dict[str | None, float] = {}  # each speaker's times run forwards
-        self.waiting: list[
-            tuple[float, int, Cue, Style]
-        ] = []  # a heap: another speaker's may belong before these
+        self.waiting: list[tuple[float, int, Cue, Style]] = []  # a heap: another speaker's may belong before these
         self.n_cues = 0
         self.shown: tuple[Cue, Style] | None = None  # the last cue: its end depends on the next one's start
 

@@ -58,9 +58,7 @@ def lint_order(before: Cue, cue: Cue, number: int, style: Style) -> Iterator[Pro
     elif gap < -0.0005:
         yield error("overlap", number, f"starts {-gap:.3f} s before the cue above it ends")
     elif gap < style.min_gap - ROUNDING:
-        yield warning(
-            "gap", number, f"{max(gap, 0.0):.3f} s after the cue above it; at least {style.min_gap:g} s"
-        )
+        yield warning("gap", number, f"{max(gap, 0.0):.3f} s after the cue above it; at least {style.min_gap:g} s")
 
 
 def lint_text(cue: Cue, number: int, style: Style) -> Iterator[Problem]:
@@ -78,9 +76,7 @@ def lint_text(cue: Cue, number: int, style: Style) -> Iterator[Problem]:
     yield from lint_breaks(lines, number)
     units = reading_units("".join(lines))
     if cue.duration > 0 and units / cue.duration > style.max_cps + 0.05:
-        yield warning(
-            "cps", number, f"{units / cue.duration:.1f} characters a second; at most {style.max_cps:g}"
-        )
+        yield warning("cps", number, f"{units / cue.duration:.1f} characters a second; at most {style.max_cps:g}")
 
 
 def lint_breaks(lines: tuple[str, ...], number: int) -> Iterator[Problem]:

@@ -63,9 +63,7 @@ def cut_token(token: str, width: int) -> list[str]:
             parts[-1] += character
         else:
             parts.append(character)
-    return [
-        piece for part in parts for piece in ([part] if columns(part) <= 2 * width else chop(part, width))
-    ]
+    return [piece for part in parts for piece in ([part] if columns(part) <= 2 * width else chop(part, width))]
 
 
 def chop(text: str, width: int) -> list[str]:

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from asr_cli.subtitles.problem import Problem, error, warning
 
 SRT_TIMES = re.compile(r"(-?)\d{2,}:\d{2}:\d{2}([,.])\d{3} --> (-?)\d{2,}:\d{2}:\d{2}([,.])\d{3}\s*$")
-VTT_TIMES = re.compile(
-    r"(-?)(?:\d{2,}:)?\d{2}:\d{2}([,.])\d{3} --> (-?)(?:\d{2,}:)?\d{2}:\d{2}([,.])\d{3}(?:\s.*)?$"
-)
+VTT_TIMES = re.compile(r"(-?)(?:\d{2,}:)?\d{2}:\d{2}([,.])\d{3} --> (-?)(?:\d{2,}:)?\d{2}:\d{2}([,.])\d{3}(?:\s.*)?$")
 NUMBER = re.compile(r"\s*\d+\s*$")
 NOT_CUES = ("NOTE", "STYLE", "REGION")
 

@@ -137,7 +137,13 @@ def background(speech: Tensor, labels: Tensor, chance: random.Random) -> Tensor:
     n_samples = len(speech)
     loudness = 0.1 if not labels.any() else float(speech.square().sum() / labels.sum() / SHIFT) ** 0.5
     total = torch.zeros(n_samples)
-    for make, share, hardest in ((hiss, 0.75, 3), (music, 0.22, 3), (tones, 0.15, 0), (knocks, 0.25, 0), (hum, 0.15, 0)):
+    for make, share, hardest in (
+        (hiss, 0.75, 3),
+        (music, 0.22, 3),
+        (tones, 0.15, 0),
+        (knocks, 0.25, 0),
+        (hum, 0.15, 0),
+    ):
         if chance.random() < share:
             noise = make(n_samples, chance)
             level = noise.square().mean().sqrt().clamp_min(1e-6)
@@ -161,7 +167,10 @@ def hum(n_samples: int, chance: random.Random) -> Tensor:
     time = torch.arange(n_samples) / RATE
     base = chance.choice((50.0, 60.0, 100.0, 120.0))
     return sum(
-        (torch.sin(2 * math.pi * base * k * time + chance.uniform(0, 6)) / k ** chance.uniform(0.5, 2) for k in range(1, 8)),
+        (
+            torch.sin(2 * math.pi * base * k * time + chance.uniform(0, 6)) / k ** chance.uniform(0.5, 2)
+            for k in range(1, 8)
+        ),
         torch.zeros(n_samples),
     )
 
@@ -190,10 +199,14 @@ def music(n_samples: int, chance: random.Random) -> Tensor:
         length = min(int(beat * chance.uniform(0.9, 3)), 4 * RATE)
         time = torch.arange(length) / RATE
         for _ in range(chance.randint(1, 4)):
-            pitch = root * 2 ** (chance.choice((0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 19)) / 12) * chance.choice((1, 1, 2, 4))
+            pitch = (
+                root * 2 ** (chance.choice((0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 19)) / 12) * chance.choice((1, 1, 2, 4))
+            )
             for k in range(1, 7):
                 if pitch * k < RATE / 2:
-                    out[position : position + length] += torch.sin(2 * math.pi * pitch * k * time) * torch.exp(-decay * time) / k
+                    out[position : position + length] += (
+                        torch.sin(2 * math.pi * pitch * k * time) * torch.exp(-decay * time) / k
+                    )
         if chance.random() < 0.5:
             n_hit = min(RATE // 10, length)
             out[position : position + n_hit] += torch.randn(n_hit) * torch.exp(-torch.arange(n_hit) / 300) * 2

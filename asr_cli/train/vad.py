@@ -71,7 +71,7 @@ def chunks(corpus: Corpus, batch: int, generator: torch.Generator) -> Iterator[t
 
 def disguise(fbank: Tensor, generator: torch.Generator) -> Tensor:
     """Another level and microphone, and bands that are not there: what a model must not rely on."""
-    batch, n_frames, n_mels = fbank.shape
+    batch, _, n_mels = fbank.shape
     fbank = fbank + (torch.rand(batch, 1, 1, generator=generator) - 0.5) * 4
     slope = (torch.rand(batch, 1, 1, generator=generator) - 0.5) * 4
     fbank = fbank + slope * torch.linspace(-1, 1, n_mels)
@@ -163,7 +163,10 @@ def main() -> None:
     net = train(corpus, FsmnVadNet(Config()), cmvn, given.steps, given.batch, given.seed)
     precision, recall = calibrate(net, cmvn, held_out)
     write_own(given.out, net, cmvn)
-    print(f"wrote {given.out}; on held-out synthetic recordings precision {precision:.4f}, recall {recall:.4f}", file=sys.stderr)
+    print(
+        f"wrote {given.out}; on held-out synthetic recordings precision {precision:.4f}, recall {recall:.4f}",
+        file=sys.stderr,
+    )
 
 
 def cached_corpus(given: argparse.Namespace) -> Corpus:

@@ -64,9 +64,7 @@ class FsmnVad:
         self._net = net.eval().fused(cmvn.shift, cmvn.scale)
 
     @classmethod
-    def from_folder(
-        cls, folder: Path, options: EndpointOptions | None = None, *, patience: float = PATIENCE
-    ) -> Self:
+    def from_folder(cls, folder: Path, options: EndpointOptions | None = None, *, patience: float = PATIENCE) -> Self:
         """A checkpoint in FunASR's layout, of today or of before version 1.0."""
         from asr_cli.vad.weights import read_folder
 

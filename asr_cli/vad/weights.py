@@ -15,7 +15,11 @@ from asr_cli.models.fsmn_vad import WEIGHTS, Config, FsmnVadNet
 OWN = "fsmn_vad.safetensors"
 ENCODERS = ("fsmn",)
 # Names of today, then those of before FunASR 1.0.
-CONFIGS, MODELS, NORMS = ("config.yaml", "vad.yaml"), ("model.safetensors", "model.pt", "vad.pb"), ("am.mvn", "vad.mvn")
+CONFIGS, MODELS, NORMS = (
+    ("config.yaml", "vad.yaml"),
+    ("model.safetensors", "model.pt", "vad.pb"),
+    ("am.mvn", "vad.mvn"),
+)
 EXPECTED_FRONTEND = {"fs": 16_000, "window": "hamming", "n_mels": 80, "frame_length": 25, "frame_shift": 10, "lfr_m": 5,
                      "lfr_n": 1}  # fmt: skip
 
@@ -33,7 +37,11 @@ def read_folder(folder: Path) -> tuple[FsmnVadNet, Cmvn, int]:
     config: Config = checkpoint.known_fields(Config, settings.get("encoder_conf") or {}, config_file)
     net = FsmnVadNet(config)
     checkpoint.load(net, first_of(folder, MODELS), WEIGHTS)
-    return net, sized(Cmvn.from_file(first_of(folder, NORMS)), config, folder), int(frontend.get("fs", 16_000))
+    return (
+        net,
+        sized(Cmvn.from_file(first_of(folder, NORMS)), config, folder),
+        int(frontend.get("fs", 16_000)),
+    )
 
 
 def read_own(path: Path | None = None) -> tuple[FsmnVadNet, Cmvn]:

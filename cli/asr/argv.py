@@ -22,8 +22,8 @@ def whisper_habits(argv: Sequence[str], switches: Collection[str], values: Colle
 
     switches: the command's options without a value. values: those with one; all by their long names without hyphens.
 
-    >>> whisper_habits(["a.wav", "--output_dir", "x_y", "--word_timestamps", "True"], {"word-timestamps"}, {"output-dir"})
-    ['a.wav', '--output-dir', 'x_y', '--word-timestamps']
+    >>> whisper_habits(["a.wav", "--output_dir", "x_y", "--word_times", "True"], {"word-times"}, {"output-dir"})
+    ['a.wav', '--output-dir', 'x_y', '--word-times']
     """
     out: list[str] = []
     rest = list(argv)

@@ -24,8 +24,10 @@ class Pace(ProgressColumn):
 class NewestBelow(Progress):
     """A progress bar, and one line of text, cut to the terminal's width."""
 
-    def get_renderables(self) -> "list[RenderableType]":  # type: ignore[override]  # a list is iterable
-        below = [Text(f"  {task.fields['newest']}", style="dim", no_wrap=True, overflow="ellipsis") for task in self.tasks]
+    def get_renderables(self) -> "list[RenderableType]":
+        below = [
+            Text(f"  {task.fields['newest']}", style="dim", no_wrap=True, overflow="ellipsis") for task in self.tasks
+        ]
         return [self.make_tasks_table(self.tasks), *below]
 
 

@@ -1,19 +1,22 @@
 """Options that were not typed: from ASR_* variables, ./asr.toml and the user's config.toml, in that order."""
 
+import inspect
 import os
 import tomllib
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Union, get_args, get_origin
 
-import click
-
+from asr.argv import TRUTH
 from asr_cli.errors import UsageError
 
 LISTENING = ("transcribe", "srt", "vad")  # the commands that take options from configuration
 # Not options of a command: read where they are needed, or meant for one run.
-NOT_CONFIGURABLE = {"debug", "files", "install_completion", "show_completion", "help"}
+NOT_CONFIGURABLE = {"debug", "files"}
+DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,45 +38,62 @@ class Setting:
     source: str
 
 
-def defaults_for(command: str, declared: click.Command) -> dict[str, Any]:
+def defaults_for(command: str) -> dict[str, Any]:
     """The defaults that configuration gives a command's options."""
     if command not in LISTENING:
         return {}
-    found = {}
-    for layer in reversed(layers()):
-        for option in options_of(declared):
-            value = layer.get(command, str(option.name))
-            if value is not None:
-                found[str(option.name)] = converted(option, value, layer)
-    return found
+    return {setting.name: setting.value for setting in settings(command) if setting.source != DEFAULT}
 
 
-def settings(command: str, declared: click.Command) -> Iterator[Setting]:
+def settings(command: str) -> Iterator[Setting]:
     """Each option of a command with its value now, and where that comes from."""
     stack = layers()
-    for option in options_of(declared):
-        name = str(option.name)
+    for name, (kind, default) in options_of(command).items():
         layer = next((layer for layer in stack if layer.get(command, name) is not None), None)
         if layer is None:
-            yield Setting(name, option.default, "default")
+            yield Setting(name, default, DEFAULT)
         else:
-            yield Setting(name, converted(option, layer.get(command, name), layer), layer.source)
+            yield Setting(name, converted(name, kind, layer.get(command, name), layer.source), layer.source)
 
 
-def options_of(command: click.Command) -> list[click.Option]:
-    return [
-        parameter
-        for parameter in command.params
-        if parameter.param_type_name == "option" and parameter.name not in NOT_CONFIGURABLE
-    ]  # type: ignore[return-value]  # told apart by their type's name, which Typer's own options share
+def options_of(command: str) -> dict[str, tuple[type, Any]]:
+    """The options of a command: their type and default, by parameter name."""
+    app = import_module(f"asr.commands.{command}").app
+    declared = inspect.signature(app.registered_commands[0].callback).parameters.values()
+    return {
+        parameter.name: (plain_type(parameter.annotation), parameter.default)
+        for parameter in declared
+        if parameter.name not in NOT_CONFIGURABLE
+    }
 
 
-def converted(option: click.Option, value: Any, layer: Layer) -> Any:
-    text = ",".join(map(str, value)) if isinstance(value, list) else value
+def plain_type(annotation: Any) -> type:
+    """
+    >>> plain_type(Annotated[int | None, "help"]), plain_type(str)
+    (<class 'int'>, <class 'str'>)
+    """
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
+    return annotation if isinstance(annotation, type) else str
+
+
+def converted(name: str, kind: type, value: Any, source: str) -> Any:
+    """The value as the option wants it; of another type it is refused with its place."""
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    if kind is bool:
+        truth = value if isinstance(value, bool) else TRUTH.get(str(value).lower())
+        if truth is None:
+            raise UsageError(f"{source}: {name} = {value!r}: write true or false")
+        return truth
+    if isinstance(value, bool):
+        raise UsageError(f"{source}: {name} = {value!r}: that is no {kind.__name__}")
     try:
-        return option.type.convert(text, option, None)
-    except click.BadParameter as error:
-        raise UsageError(f"{layer.source}: {option.name} = {value!r}: {error.message}") from error
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{source}: {name} = {value!r}: that is no {kind.__name__}") from error
 
 
 def layers() -> list[Layer]:
@@ -90,7 +110,7 @@ def user_file() -> Path | None:
             raise UsageError(f"ASR_CONFIG names {named!r}, which is no file")
         return Path(named)
     base = os.environ.get("XDG_CONFIG_HOME")
-    home = os.path.expanduser("~")
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.expanduser raises where there is no home
     if base:
         return Path(base) / "asr" / "config.toml"
     return Path(home) / ".config" / "asr" / "config.toml" if home != "~" else None
@@ -105,11 +125,7 @@ def is_file(path: Path) -> bool:
 
 def environment() -> Layer:
     known = known_names()
-    values = {
-        name: os.environ[variable]
-        for name in known
-        if os.environ.get(variable := f"ASR_{name.upper()}")
-    }
+    values = {name: os.environ[variable] for name in known if os.environ.get(variable := f"ASR_{name.upper()}")}
     return Layer("environment", values, {})
 
 
@@ -143,6 +159,4 @@ def named(key: str, known: set[str], path: Path) -> str:
 
 
 def known_names() -> set[str]:
-    from asr.main import load
-
-    return {str(option.name) for command in LISTENING for option in options_of(load(command))}
+    return {name for command in LISTENING for name in options_of(command)}

@@ -1,4 +1,4 @@
-"""All that the program says, on standard error: notices, warnings, errors, progress. Results go to standard output alone."""
+"""All that the program says, on standard error: notices, warnings, errors, progress. Results are not said here."""
 
 import json
 import logging
@@ -95,7 +95,12 @@ class Progress:
     """How far one recording has come, in seconds of audio."""
 
     def __init__(
-        self, console: Console, name: str, total: float | None, bar: "Bar | None" = None, task: "TaskID | None" = None
+        self,
+        console: Console,
+        name: str,
+        total: float | None,
+        bar: "Bar | None" = None,
+        task: "TaskID | None" = None,
     ) -> None:
         self._console, self._name, self._total = console, name, total
         self._bar, self._task = bar, task

@@ -82,23 +82,22 @@ def top_help() -> str:
 
 def guarded(argv: list[str]) -> int:
     """Every error a sentence, every sentence an exit code."""
-    import click
-
+    from asr.clicks import Abort, ClickException, Exit
     from asr_cli.errors import AsrError
 
     try:
         return invoke(argv)
-    except click.exceptions.Exit as wanted:
+    except Exit as wanted:
         return wanted.exit_code
-    except click.ClickException as error:
-        complain(error.format_message(), "E-USAGE", error.ctx if isinstance(error, click.UsageError) else None)
-        return error.exit_code
+    except ClickException as error:
+        complain(error.format_message(), "E-USAGE", getattr(error, "ctx", None))
+        return int(error.exit_code)
     except AsrError as error:
         if "--debug" in argv:
             raise
         complain(str(error), error.code)
         return exit_code(error)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, Abort):
         return INTERRUPTED
     except BrokenPipeError:
         raise

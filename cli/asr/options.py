@@ -20,9 +20,9 @@ Files = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFlags:
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look into directories inside directories.")
-    ] = False
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into directories inside directories.")] = (
+        False
+    )
     start: Annotated[str | None, typer.Option(metavar="TIME", help="Begin here: seconds or HH:MM:SS.")] = None
     end: Annotated[str | None, typer.Option(metavar="TIME", help="End here.")] = None
     channels: Annotated[
@@ -50,7 +50,11 @@ class OutputFlags:
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", "--output-dir", metavar="DIR|FILE|-", help="Where to write (whisper: --output_dir)."
+            "--output",
+            "-o",
+            "--output-dir",
+            metavar="DIR|FILE|-",
+            help="Where to write (whisper: --output_dir).",
         ),
     ] = None
     output_format: Annotated[
@@ -73,9 +77,7 @@ class OutputFlags:
     ] = True
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume/--no-resume", help="Continue where an interrupted run stopped.", rich_help_panel=OUTPUT
-        ),
+        typer.Option("--resume/--no-resume", help="Continue where an interrupted run stopped.", rich_help_panel=OUTPUT),
     ] = True
     word_timestamps: Annotated[
         bool,
@@ -104,7 +106,10 @@ class SubtitleFlags:
     max_line_width: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Columns of a line; a CJK character takes two.", rich_help_panel=SUBTITLES
+            metavar="N",
+            min=1,
+            help="Columns of a line; a CJK character takes two.",
+            rich_help_panel=SUBTITLES,
         ),
     ] = None
     max_line_count: Annotated[
@@ -126,9 +131,7 @@ class SubtitleFlags:
     ] = None
     linger: Annotated[
         float | None,
-        typer.Option(
-            metavar="SECONDS", help="How long a cue stays after its last word.", rich_help_panel=SUBTITLES
-        ),
+        typer.Option(metavar="SECONDS", help="How long a cue stays after its last word.", rich_help_panel=SUBTITLES),
     ] = None
     highlight_words: Annotated[
         bool,
@@ -145,7 +148,8 @@ class RecognitionFlags:
         ),
     ] = "auto"
     language: Annotated[
-        str | None, typer.Option("--language", "-l", metavar="LANG", help="What is spoken: en, zh, Japanese, auto.")
+        str | None,
+        typer.Option("--language", "-l", metavar="LANG", help="What is spoken: en, zh, Japanese, auto."),
     ] = None
     task: Annotated[
         str, typer.Option(metavar="transcribe", help="What to do with it.", rich_help_panel=RECOGNITION)
@@ -154,9 +158,9 @@ class RecognitionFlags:
         Path | None,
         typer.Option(metavar="DIR", help="Look for models here first.", rich_help_panel=RECOGNITION),
     ] = None
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu", help="Where to compute.", rich_help_panel=RECOGNITION)
-    ] = "auto"
+    device: Annotated[str, typer.Option(metavar="auto|cpu", help="Where to compute.", rich_help_panel=RECOGNITION)] = (
+        "auto"
+    )
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="How many cores to use.", rich_help_panel=RECOGNITION),
@@ -164,7 +168,10 @@ class RecognitionFlags:
     batch_seconds: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=1, help="How much speech is recognised at once.", rich_help_panel=RECOGNITION
+            metavar="SECONDS",
+            min=1,
+            help="How much speech is recognised at once.",
+            rich_help_panel=RECOGNITION,
         ),
     ] = None
 
@@ -172,10 +179,11 @@ class RecognitionFlags:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenFlags:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show each segment as it comes, with its times.")
-    ] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show each segment as it comes, with its times.")] = (
+        False
+    )
     json: Annotated[
-        bool, typer.Option("--json", help="Progress and messages as one JSON object a line, on standard error.")
+        bool,
+        typer.Option("--json", help="Progress and messages as one JSON object a line, on standard error."),
     ] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asr.console import Console, Progress, clock
 from asr.main import INTERRUPTED, exit_code
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from asr_cli.transcript import Segment
 
 SOME_FAILED = 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     layout = make_layout(request, to)
     reading = reading_options(request.source)
     tally = Tally(console, n_inputs=len(request.files))
-    jobs = plan(list(sources(request, tally)), to)
+    jobs = plan(list(sources_of(request.files, request.source.recursive, tally)), to)
     if not request.output.overwrite:
         jobs = [job for job in jobs if not skipped(job, console)]
     tally.n_inputs = max(tally.n_inputs, len(jobs) + len(tally.failures))
@@ -85,11 +87,11 @@ def work(
                 return
             with tally.failures_of(job):
                 show_heading(job, jobs)
-                with console.progress(job.name, total(job, reading, console)) as progress:
+                with console.progress(job.name, total(job.source, reading, console)) as progress:
                     outcome = transcribe_job(
                         session, job, reading, layout,
                         resume=request.output.resume, stdout=sys.stdout, stop=stop,
-                        show=lambda segments, heard, progress=progress: watched(segments, heard, progress, console),
+                        show=partial(watched, progress=progress, console=console),
                     )  # fmt: skip
                 tally.done(outcome)
 
@@ -108,12 +110,12 @@ def watched(
     progress.advance(heard.duration)
 
 
-def sources(request: Request, tally: "Tally") -> Iterator[Source]:
+def sources_of(files: Iterable[str], recursive: bool, tally: "Tally") -> Iterator[Source]:
     """Every input that exists; the others are told at once, and do not stop the rest."""
     seen: set[str] = set()
-    for text in request.files:
+    for text in files:
         try:
-            paths = expand([text], recursive=request.source.recursive)
+            paths = expand([text], recursive=recursive)
         except AsrError as error:
             tally.failed(text, error)
             continue
@@ -136,13 +138,13 @@ def show_heading(job: Job, jobs: Sequence[Job]) -> None:
         print(f"{blank}==> {job.name} <==", flush=True)
 
 
-def total(job: Job, reading: "ReadOptions", console: Console) -> float | None:
+def total(source: str, reading: "ReadOptions", console: Console) -> float | None:
     """The seconds that are announced, if anybody is going to look."""
-    if console.quiet or job.source == "-":
+    if console.quiet or source == "-":
         return reading.end
     from asr_cli.audio.probe import announced_duration
 
-    announced = announced_duration(job.source)
+    announced = announced_duration(source)
     known = [second for second in (announced, reading.end) if second is not None]
     return min(known) if known else None
 
@@ -166,7 +168,9 @@ def make_layout(request: Request, to: Destination) -> Layout:
     }  # fmt: skip
     cues = [name for name in to.formats if WRITERS[name].takes_cues]
     if not cues and (changes or flags.preset or flags.highlight_words):
-        raise UsageError(f"subtitle options do nothing for {', '.join(to.formats)}; add -f srt or another subtitle format")
+        raise UsageError(
+            f"subtitle options do nothing for {', '.join(to.formats)}; add -f srt or another subtitle format"
+        )
     language = languages.code(request.recognition.language)
     style = preset(flags.preset, **changes) if flags.preset else for_language(language, **changes)
     return Layout(style=style, highlight_words=flags.highlight_words, word_times=request.output.word_timestamps)
@@ -216,6 +220,14 @@ def seconds(text: str | None, option: str) -> float | None:
     for part in parts:
         value = value * 60 + part
     return value
+
+
+def finite(items: Iterable[T], stop: threading.Event) -> Iterator[T]:
+    """Items until somebody says stop."""
+    for item in items:
+        yield item
+        if stop.is_set():
+            return
 
 
 class Tally:

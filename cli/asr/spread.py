@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 def spread(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let Typer see the fields of `command`'s dataclass parameters as parameters of its own."""
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
 
     @wraps(command)
     def gathered(**given: Any) -> Any:

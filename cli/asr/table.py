@@ -13,7 +13,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     lines = [list(head), *map(list, rows)]
     widths = [max(columns(line[index]) for line in lines) for index in range(len(head))]
-    return "\n".join("  ".join(padded(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(padded(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def padded(text: str, width: int) -> str:

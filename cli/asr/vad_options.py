@@ -36,16 +36,12 @@ class VadFlags:
             "--vad-min-silence-duration-ms",
         ),
     ] = None
-    vad_max_start_silence_time: Annotated[
-        int | None, number("Silence after which single mode gives up (3000).")
-    ] = None
+    vad_max_start_silence_time: Annotated[int | None, number("Silence after which single mode gives up (3000).")] = None
     vad_max_single_segment_time: Annotated[int | None, number("The longest stretch of speech (60000).")] = None
     vad_speech_noise_thres: Annotated[
         float | None, number("How much likelier than noise speech must be (0.6).", "0..1")
     ] = None
-    vad_speech_2_noise_ratio: Annotated[
-        float | None, number("Exponent of the noise probability (1.0).", "X")
-    ] = None
+    vad_speech_2_noise_ratio: Annotated[float | None, number("Exponent of the noise probability (1.0).", "X")] = None
     vad_window_size_ms: Annotated[int | None, number("Window over which frames vote (200).")] = None
     vad_sil_to_speech_time_thres: Annotated[int | None, number("Speech in the window to begin (150).")] = None
     vad_speech_to_sil_time_thres: Annotated[int | None, number("Speech in the window to go on (150).")] = None
@@ -59,7 +55,8 @@ class VadFlags:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseVad:
     vad: Annotated[
-        bool, typer.Option("--vad/--no-vad", help="Find speech first, or hear everything.", rich_help_panel=VAD)
+        bool,
+        typer.Option("--vad/--no-vad", help="Find speech first, or hear everything.", rich_help_panel=VAD),
     ] = True
 
 

@@ -49,9 +49,7 @@ def main() -> None:
             began = time.perf_counter()
             n_out = sum(len(segment.words) for segment in stitch(pieces))
             took = time.perf_counter() - began
-            print(
-                f"  {n_words:>7,} words  {took:8.3f} s  {took / n_words * 1e6:6.1f} µs a word  {n_out:,} out"
-            )
+            print(f"  {n_words:>7,} words  {took:8.3f} s  {took / n_words * 1e6:6.1f} µs a word  {n_out:,} out")
 
 
 if __name__ == "__main__":

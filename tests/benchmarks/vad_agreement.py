@@ -34,7 +34,7 @@ def counts(ours: FsmnVad, public: FsmnVad, path: Path) -> np.ndarray:
 
 
 def line(name: str, c: np.ndarray) -> str:
-    tp, fp, fn, tn = (int(value) for value in c)
+    tp, fp, fn = (int(value) for value in c[:3])
     precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
     f1 = 2 * tp / max(2 * tp + fp + fn, 1)
     return f"{name:44} {sum(c) / 100:8.1f} s  precision {precision:.3f}  recall {recall:.3f}  F1 {f1:.3f}"

@@ -1,4 +1,7 @@
-"""The public FSMN-VAD, from the shared TorchScript file into a folder of FunASR's layout: usage: public_vad.py OUT_DIR"""
+"""The public FSMN-VAD, from its shared TorchScript file into a folder of FunASR's layout.
+
+usage: public_vad.py OUT_DIR
+"""
 
 import shutil
 import sys

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Every option's value and where it comes from.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Every option's value and where it comes from.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()
@@ -15,13 +15,12 @@ def show(
 ) -> None:
     """Show each option with its value and source: environment, a file, or default."""
     from asr.config import LISTENING, settings
-    from asr.main import load
     from asr.table import table
     from asr_cli.errors import UsageError
 
     if command not in LISTENING:
         raise UsageError(f"{command!r} takes no options from configuration; {', '.join(LISTENING)} do")
-    found = list(settings(command, load(command)))
+    found = list(settings(command))
     if as_json:
         shown = {setting.name: {"value": setting.value, "source": setting.source} for setting in found}
         print(json.dumps(shown, ensure_ascii=False, indent=2, default=str))

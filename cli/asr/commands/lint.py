@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 
 @app.command()
 def lint(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="SRT or VTT files.", show_default=False)],
-    preset: Annotated[str | None, typer.Option(metavar="en|zh|ja|netflix-ja", help="Whose rules; by default the text's.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="en|zh|ja|netflix-ja", help="Whose rules; by default the text's.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a problem.")] = False,
 ) -> int:
@@ -39,7 +41,11 @@ def lint(
         for problem in problems:
             where = f"{path}:{problem.cue}" if problem.cue else str(path)
             found = {"file": str(path), **asdict(problem)}
-            print(json.dumps(found, ensure_ascii=False) if as_json else f"{where}: {problem.severity} {problem.code} {problem.message}")
+            print(
+                json.dumps(found, ensure_ascii=False)
+                if as_json
+                else f"{where}: {problem.severity} {problem.code} {problem.message}"
+            )
         codes.append(int(any(strict or problem.severity == "error" for problem in problems)))
     if len(files) == 1:
         return codes[0]

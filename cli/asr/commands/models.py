@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 
 @app.command()
@@ -44,5 +44,7 @@ def row(entry: Any) -> tuple[str, ...]:
 
 
 def where(card: Any) -> str:
-    ids = [f"{hub} {name}" for hub, name in (("ModelScope", card.modelscope), ("Hugging Face", card.huggingface)) if name]
+    ids = [
+        f"{hub} {name}" for hub, name in (("ModelScope", card.modelscope), ("Hugging Face", card.huggingface)) if name
+    ]
     return "download it from " + " or ".join(ids) if ids else "not here"

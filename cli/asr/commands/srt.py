@@ -6,7 +6,7 @@ from asr.options import Files, InputFlags, OutputFlags, RecognitionFlags, Screen
 from asr.spread import spread
 from asr.vad_options import UseVad, VadFlags
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 
 @app.command()

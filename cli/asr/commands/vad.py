@@ -9,7 +9,7 @@ from asr.options import Files, InputFlags, ScreenFlags
 from asr.spread import spread
 from asr.vad_options import VadFlags
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 
 @app.command()
@@ -38,5 +38,12 @@ def vad(
     from asr.listing import run
 
     return run(
-        files, source, screen, options, output_format=output_format, output=output, export=export, model_dir=model_dir
+        files,
+        source,
+        screen,
+        options,
+        output_format=output_format,
+        output=output,
+        export=export,
+        model_dir=model_dir,
     )

@@ -24,7 +24,10 @@ class SphinxRecognizer:
         self._workers: set[Worker] = set()
 
     def recognize(self, utterances: Sequence[Audio], /) -> list[Segment]:
-        heard = (segment(words, utterance.start) for words, utterance in zip(self._words(utterances), utterances, strict=True))
+        heard = (
+            segment(words, utterance.start)
+            for words, utterance in zip(self._words(utterances), utterances, strict=True)
+        )
         return list(heard)
 
     def close(self) -> None:
