@@ -22,3 +22,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "HF_HOME", "MODELSCOPE_CACHE", "ASR_CACHE"):
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.delenv("ASR_CONFIG", raising=False)
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """The short recording that comes with the project."""
+    return Path(__file__).resolve().parents[1] / "examples" / "morning.mp3"

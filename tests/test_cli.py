@@ -1,0 +1,295 @@
+"""The program as a user runs it: processes, standard streams, signals, exit codes."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def asr(*arguments, stdin=None, env=None, cwd=None, preexec_fn=None):
+    return subprocess.run(
+        [sys.executable, "-m", "asr", *map(str, arguments)],
+        input=stdin, capture_output=True, env={**os.environ, **(env or {})}, cwd=cwd, timeout=240,
+        preexec_fn=preexec_fn, check=False,
+    )  # fmt: skip
+
+
+def said(result):
+    return result.stderr.decode()
+
+
+def imported(*arguments):
+    """The modules that a command imports."""
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "asr", *arguments], capture_output=True, text=True, check=False
+    )
+    return {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"], ["--version"], [], ["transcribe", "--help"], ["transcribe", "nowhere.mp3"], ["transcribe"],
+        ["transcribe", "--no-such-option"], ["models"], ["config", "show"], ["lint", "nowhere.srt"],
+        ["transcribe", "README.md", "-f", "docx"],
+    ],
+)  # fmt: skip
+def test_nothing_heavy_is_imported_for_what_needs_no_model(arguments, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    modules = imported(*arguments)
+    assert "asr.main" in modules
+    heavy = {"torch", "numpy", "pocketsphinx", "pysrt", *([] if len(arguments) > 1 else ["rich"])}
+    assert not heavy & modules
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["trascribe", "x"], 2, "did you mean 'transcribe'"),
+        (["nowhere.mp3"], 2, "no command is named"),
+        (["transcribe"], 2, "FILE"),
+        (["transcribe", "x.mp3", "--modle", "y"], 2, "--model"),
+        (["transcribe", "x.mp3", "--temperature", "0"], 2, "would do nothing"),
+        (["transcribe", "x.mp3", "--beam_size=5"], 2, "would do nothing"),
+        (["transcribe", "x.mp3", "-f", str(ROOT / "README.md")], 2, "plain argument"),
+        (["transcribe", "x.mp3", "-f", "docx"], 2, "no output format"),
+        (["transcribe", "x.mp3", "--start", "ten"], 2, "is no time"),
+        (["transcribe", "x.mp3", "--task", "translate"], 2, "no recogniser here can"),
+        (["transcribe", "x.mp3", "--max-line-width", "20"], 2, "do nothing for txt"),
+        (["transcribe", "nowhere.mp3"], 5, "E-NOT-FOUND"),
+        (["transcribe", "nowhere.mp3", "elsewhere.mp3"], 1, "'elsewhere.mp3' not found"),
+        (["vad", "nowhere.mp3"], 5, "E-NOT-FOUND"),
+        (["vad", "x.mp3", "-f", "srt"], 2, "no format of speech"),
+        (["lint", "nowhere.srt"], 5, "E-NOT-FOUND"),
+        (["models", "fetch"], 2, "is not known"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_in_a_sentence(arguments, code, says, tmp_path):
+    result = asr(*arguments, cwd=tmp_path)
+    assert result.returncode == code
+    assert says in said(result) and "Traceback" not in said(result)
+    assert not result.stdout and not list(tmp_path.iterdir())
+
+
+def test_text_goes_to_standard_output_and_everything_else_to_standard_error(example):
+    result = asr("transcribe", example)
+    assert result.returncode == 0
+    assert "please drive with care" in result.stdout.decode()
+    assert len(result.stdout.decode().splitlines()) == 5
+    assert "built-in US English" in said(result)
+
+
+def test_whisper_s_habits_work(example, tmp_path):
+    result = asr(
+        "transcribe", example, "--output_dir", tmp_path, "--output_format", "all", "--word_timestamps", "True",
+        "--max_line_width", "20", "--max_line_count", "2", "--language", "English", "--verbose", "False",
+    )  # fmt: skip
+    assert result.returncode == 0, said(result)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"morning.{name}" for name in ("txt", "srt", "vtt", "json", "tsv", "lrc", "ass")}
+    assert json.loads((tmp_path / "morning.json").read_text())["segments"][0]["words"]
+    lines = [line for line in (tmp_path / "morning.srt").read_text().splitlines() if "-->" not in line]
+    assert max(map(len, lines)) <= 20
+
+
+def test_one_bad_recording_does_not_stop_the_others(example, tmp_path):
+    (tmp_path / "notes.mp3").write_text("not a sound")
+    result = asr("transcribe", tmp_path / "notes.mp3", tmp_path / "gone.wav", example, "-o", tmp_path / "out")
+    assert result.returncode == 3
+    assert "E-INPUT" in said(result) and "E-NOT-FOUND" in said(result)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["morning.txt"]
+
+
+def test_subtitles_lie_beside_the_recording_and_keep_the_rules(example, tmp_path):
+    talk = tmp_path / "a: 100% -talk.mp3"
+    talk.write_bytes(example.read_bytes())
+    result = asr("srt", talk)
+    assert result.returncode == 0, said(result)
+    assert (tmp_path / "a: 100% -talk.srt").exists() and len(list(tmp_path.iterdir())) == 2
+    result = asr("lint", tmp_path / "a: 100% -talk.srt")
+    assert result.returncode == 0, result.stdout
+
+
+def test_standard_input_is_a_recording_too(example):
+    result = asr("transcribe", "-", "-f", "json", "-q", stdin=example.read_bytes())
+    found = json.loads(result.stdout)
+    assert found["version"] == 1 and len(found["segments"]) == 5 and not said(result)
+
+
+def test_whoever_has_seen_enough_may_leave(example):
+    command = f"{sys.executable} -m asr transcribe '{example}' | head -1"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert len(result.stdout.splitlines()) == 1
+    assert "Traceback" not in result.stderr and "Broken" not in result.stderr
+
+
+def test_progress_is_events_when_asked(example, tmp_path):
+    result = asr("transcribe", example, "-o", tmp_path, "--json")
+    events = [json.loads(line) for line in said(result).splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds.count("segment") == 5 and kinds[-1] == "file_done" and "model" in kinds
+    assert events[-1]["outputs"] == [str(tmp_path / "morning.txt")]
+
+
+def test_speech_is_listed_and_exported(example, tmp_path):
+    result = asr("vad", example, "-f", "json", "--export", tmp_path / "parts")
+    segments = json.loads(result.stdout)["segments"]
+    assert len(segments) == 5 and all(start < end for start, end in segments)
+    assert len(list((tmp_path / "parts").glob("morning-*.wav"))) == 5
+    assert len(asr("vad", example, "-f", "rttm").stdout.splitlines()) == 5
+
+
+def test_a_part_is_heard_with_the_recording_s_times(example):
+    result = asr("vad", example, "--start", "0:10", "--end", "17")
+    (line,) = result.stdout.decode().splitlines()
+    start, end = map(float, line.split())
+    assert 10 <= start < end <= 17
+
+
+def long_recording(example, folder):
+    """A minute and a quarter, as a real file."""
+    path = folder / "long.mp3"
+    path.write_bytes(example.read_bytes() * 3)
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_what_was_heard_and_the_same_command_goes_on(example, tmp_path, number):
+    talk = long_recording(example, tmp_path)
+    command = [sys.executable, "-m", "asr", "srt", str(talk), "-v", "--batch-seconds", "5"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("["):
+            break
+    process.send_signal(number)
+    rest = process.stderr.read()
+    assert process.wait(60) == 130
+    assert "stopped at" in rest and "Traceback" not in rest
+    assert (tmp_path / "long.part.srt").exists() and not (tmp_path / "long.srt").exists()
+    assert asr("lint", tmp_path / "long.part.srt").returncode == 0
+    result = asr("srt", talk)
+    assert result.returncode == 0 and "were recognised before" in said(result)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp3", "long.srt"]
+    resumed = (tmp_path / "long.srt").read_bytes()
+    if number == signal.SIGINT:
+        assert asr("srt", talk, "--no-resume").returncode == 0
+        assert (tmp_path / "long.srt").read_bytes() == resumed
+
+
+def test_a_second_ctrl_c_ends_at_once_and_loses_nothing_written(example, tmp_path):
+    talk = long_recording(example, tmp_path)
+    command = [sys.executable, "-m", "asr", "srt", str(talk), "-v", "--batch-seconds", "5"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("["):
+            break
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.stderr.read()
+    assert process.wait(60) == 130
+    assert (tmp_path / ".long.asr-journal").read_text().count("\n") >= 2
+    assert "were recognised before" in said(asr("srt", talk))
+
+
+def test_a_disk_that_fills_up_is_told_and_leaves_no_half_file(example, tmp_path):
+    def small_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    result = asr("transcribe", example, "-f", "json", "-o", tmp_path / "out", preexec_fn=small_disk)
+    assert result.returncode == 1
+    assert "cannot write" in said(result) and "Traceback" not in said(result)
+    assert not (tmp_path / "out" / "morning.json").exists()
+    assert not (tmp_path / "out" / "morning.part.json").exists()
+
+
+def test_a_place_nobody_may_write_is_told(example, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = asr("transcribe", example, "-o", tmp_path / "file" / "out")
+    assert result.returncode == 1 and "cannot write" in said(result)
+
+
+def test_no_home_is_needed(example, tmp_path):
+    result = asr("vad", example, env={"HOME": "/nonexistent", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""})
+    assert result.returncode == 0, said(result)
+
+
+def test_other_encodings_do_not_break_the_output(example):
+    result = asr("transcribe", example, env={"LC_ALL": "C", "PYTHONUTF8": "0"})
+    assert result.returncode == 0 and result.stdout
+
+
+def test_configuration_is_read_in_order(tmp_path):
+    (tmp_path / "asr").mkdir()
+    (tmp_path / "asr" / "config.toml").write_text('model = "a"\nlanguage = "en"\n[srt]\nmax-line-width = 30\n')
+    (tmp_path / "asr.toml").write_text('model = "b"\n')
+    env = {"XDG_CONFIG_HOME": str(tmp_path), "ASR_THREADS": "3"}
+    shown = json.loads(asr("config", "show", "srt", "--json", env=env, cwd=tmp_path).stdout)
+    assert shown["model"] == {"value": "b", "source": "asr.toml"}
+    assert shown["language"]["value"] == "en" and shown["language"]["source"].endswith("config.toml")
+    assert shown["threads"] == {"value": 3, "source": "environment"}
+    assert shown["max_line_width"]["value"] == 30
+    assert shown["device"]["source"] == "default"
+
+
+def test_what_configuration_says_is_what_happens(example, tmp_path):
+    (tmp_path / "asr.toml").write_text('output-format = "json"\nquiet = true\n')
+    result = asr("transcribe", example, cwd=tmp_path)
+    assert json.loads(result.stdout)["segments"] and not said(result)
+    result = asr("transcribe", example, "-f", "txt", cwd=tmp_path)
+    assert result.stdout.startswith(b"good morning")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('langage = "en"', "did you mean 'language'"),
+        ("threads = true", "that is no int"),
+        ("quiet = 5", "write true or false"),
+        ("model = ", "cannot be read"),
+        ("[transcrib]\nmodel = 'x'", "takes options"),
+    ],
+)
+def test_a_mistake_in_configuration_is_named_with_its_file(tmp_path, text, says):
+    (tmp_path / "asr.toml").write_text(text)
+    result = asr("transcribe", "x.wav", cwd=tmp_path)
+    assert result.returncode == 2 and says in said(result) and "asr.toml" in said(result)
+
+
+def test_the_doctor_finds_this_machine_well():
+    result = asr("doctor", "--json")
+    findings = {found["what"]: found for found in map(json.loads, result.stdout.splitlines())}
+    assert result.returncode == 0
+    assert findings["ffmpeg"]["state"] == findings["torch"]["state"] == "ok"
+
+
+def test_the_doctor_says_how_to_get_what_is_missing():
+    result = asr("doctor", "--json", env={"ASR_FFMPEG": "/nonexistent/ffmpeg"})
+    findings = {found["what"]: found for found in map(json.loads, result.stdout.splitlines())}
+    assert result.returncode == 6 and findings["ffmpeg"]["remedy"]
+
+
+def test_models_are_listed_with_what_is_here(tmp_path):
+    listed = {entry["name"]: entry for entry in json.loads(asr("models", "--json").stdout)}
+    assert listed["sphinx"]["here"] and listed["fsmn-vad-mini"]["here"] and not listed["fsmn-vad"]["here"]
+    folder = tmp_path / "models" / "fsmn-vad"
+    folder.mkdir(parents=True)
+    (folder / "model.pt").write_bytes(b"")
+    listed = json.loads(asr("models", "--json", env={"ASR_CACHE": str(tmp_path)}).stdout)
+    assert next(entry for entry in listed if entry["name"] == "fsmn-vad")["folder"] == str(folder)
+
+
+def test_completion_is_there_for_shells():
+    result = asr("--show-completion", "bash")
+    assert result.returncode == 0 and b"_ASR_COMPLETE" in result.stdout
+    result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr tr", "COMP_CWORD": "1"})
+    assert b"transcribe" in result.stdout
