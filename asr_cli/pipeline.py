@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from asr_cli.audio import Audio
-from asr_cli.longform.batch import Memory, recognize
+from asr_cli.longform.batch import Memory, recognize, until
 from asr_cli.longform.cut import cut
 from asr_cli.longform.stitch import stitch
 from asr_cli.protocols import Punctuator, Recognizer, Vad
@@ -37,10 +37,3 @@ def transcribe(
     segments = recognize(utterances, recognizer, batch_seconds=batch_seconds, memory=memory, stop=stop)
     stitched = stitch(segments)
     return punctuator(stitched) if punctuator else stitched
-
-
-def until(stop: threading.Event | None, blocks: Iterable[Audio]) -> Iterator[Audio]:
-    for block in blocks:
-        if stop is not None and stop.is_set():
-            return
-        yield block

@@ -74,7 +74,8 @@ def test_an_option_nobody_knows_is_refused_at_once(example):
 def test_the_front_door_takes_every_option_of_a_session():
     from dataclasses import fields
 
-    assert set(Options.__annotations__) == {field.name for kind in (ModelOptions, ReadOptions) for field in fields(kind)}
+    known = {field.name for kind in (ModelOptions, ReadOptions) for field in fields(kind)}
+    assert set(Options.__annotations__) == known
 
 
 def test_the_public_names_exist():

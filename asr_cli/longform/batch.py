@@ -39,11 +39,12 @@ def recognize(
         if isinstance(batch, Segment):
             yield batch
             continue
-        for utterance, segment in zip(batch, by_length(batch, recognizer), strict=True):
-            placed = place(segment, utterance)
+        heard = [place(*pair) for pair in zip(by_length(batch, recognizer), batch, strict=True)]
+        # All of it before any of it goes on: whoever takes the first segment may never come back for the second.
+        for utterance, segment in zip(batch, heard, strict=True):
             if memory is not None:
-                memory.remember(utterance, placed)
-            yield placed
+                memory.remember(utterance, segment)
+        yield from heard
 
 
 def until(stop: threading.Event | None, items: Iterable[T]) -> Iterator[T]:

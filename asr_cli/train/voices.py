@@ -31,15 +31,17 @@ WORDS = {
         need far hand high year mother
     """,
     "cmn": """
-        wo3 ni3 ta1 shi4 de5 bu4 zai4 you3 ren2 zhe4 zhong1 guo2 da4 lai2 shang4 wei4 he2 di4 dao4 yi1 er4 san1
-        si4 wu3 shuo1 shi2 yao4 jiu4 chu1 hui4 ke3 ye3 sheng1 neng2 er2 zi5 na4 de2 yu2 zhe5 xia4 zi4 zhi1 nian2
-        guo4 fa1 hou4 zuo4 li3 yong4 dao4 xing2 suo3 ran2 jia1 zhong3 shi4 cheng2 fang1 duo1 jing1 me5 qu4 fa3
-        xue2 ru2 dou1 tong2 xian4 dang1 mei2 dong4 mian4 qi3 kan4 ding4 tian1 fen1 hai2 jin4 hao3 xiao3 bu4 qi2
-        xie1 zhu3 yang4 li3 xin1 xian1 dan4 ben3
+        wo3 ni3 ta1 shi4 de5 bu4 zai4 you3 ren2 zhe4 zhong1 guo2 da4 lai2 shang4 wei4 he2 di4 dao4 yi1 er4 san1 si4
+        wu3 shuo1 shi2 yao4 jiu4 chu1 hui4 ke3 ye3 sheng1 neng2 er2 zi5 na4 de2 yu2 zhe5 xia4 zi4 zhi1 nian2 guo4
+        fa1 hou4 zuo4 li3 yong4 dao4 xing2 suo3 ran2 jia1 zhong3 shi4 cheng2 fang1 duo1 jing1 me5 qu4 fa3 xue2 ru2
+        dou1 tong2 xian4 dang1 mei2 dong4 mian4 qi3 kan4 ding4 tian1 fen1 hai2 jin4 hao3 xiao3 bu4 qi2 xie1 zhu3
+        yang4 li3 xin1 xian1 dan4 ben3
     """,
     "ja": """
-        わたし は きょう あさ ごはん を たべて から でかけました その ひと の なまえ が わかりません とても しずか な へや です あした も また きます か いいえ ちがいます でんしゃ に
-        のって うみ まで いきたい と おもいます ゆっくり はなして ください これ それ あれ どれ ここ そこ あそこ みず そら かぜ やま かわ とり さかな ほん つくえ いす まど とけい
+        わたし は きょう あさ ごはん を たべて から でかけました その ひと の なまえ が わかりません とても しずか
+        な へや です あした も また きます か いいえ ちがいます でんしゃ に のって うみ まで いきたい と おもいます
+        ゆっくり はなして ください これ それ あれ どれ ここ そこ あそこ みず そら かぜ やま かわ とり さかな ほん
+        つくえ いす まど とけい
     """,
     "de": """
         der die das und ist nicht ein ich sie wir mit auf von haben werden können heute morgen schön groß klein
@@ -64,8 +66,8 @@ WORDS = {
     """,
 }
 SHARES = {"en-us": 7, "cmn": 6, "ja": 3, "de": 1, "fr": 1, "es": 1, "ru": 1, "it": 1}
-VARIANTS = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4", "+f5", "+croak", "+whisper",
-            "+klatt", "+klatt2", "+klatt3")  # fmt: skip
+VARIANTS = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4", "+f5", "+croak",
+            "+whisper", "+klatt", "+klatt2", "+klatt3")  # fmt: skip
 FLITE = ("kal16", "awb", "rms", "slt")
 
 

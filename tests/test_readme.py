@@ -1,0 +1,46 @@
+"""README says what is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from asr_cli import catalog
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def row(entry):
+    card = entry.card
+    hubs = [f"{hub} `{name}`" for hub, name in (("ModelScope", card.modelscope), ("Hugging Face", card.huggingface)) if name]
+    kind = {"vad": "voice activity", "recognizer": "recogniser"}[entry.kind]
+    languages = "any" if card.languages == ("und",) else ", ".join(card.languages)
+    origin = "comes with the program" if card.bundled else ", ".join(hubs)
+    return f"| `{card.name}` | {kind} | {languages} | {card.license} | {origin} |"
+
+
+def test_the_table_of_models_is_that_of_the_cards():
+    told = {line for line in README.splitlines() if line.startswith("| `")}
+    assert told == {row(entry) for entry in catalog.entries()}
+
+
+def test_every_linked_file_is_there():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_option_that_readme_shows_exists():
+    from asr.config import options_of
+
+    for command, options in re.findall(r"asr (transcribe|srt|vad)\b([^\n`#]*)", README):
+        known = {name.replace("_", "-") for name in options_of(command)}
+        for name in re.findall(r"--([a-z][a-z-]+)", options):
+            assert name in known, f"asr {command} --{name}"
+
+
+@pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "5", "6", "130"])
+def test_the_exit_codes_are_those_of_the_program(code):
+    from asr.main import HELP
+
+    assert re.search(rf"\| {code} \|", README) and re.search(rf"\b{code} ", HELP)
