@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -45,7 +46,7 @@ def fill(module: nn.Module, theirs: Mapping[str, Tensor], weights: WeightMap, pa
     ]
     if faults:
         raise ModelError(f"{str(path)!r} holds other weights than its configuration says ({'; '.join(faults)})")
-    module.load_state_dict(ours, assign=True)
+    module.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in ours.items()}, assign=True)
 
 
 def renamed(theirs: Mapping[str, Tensor], weights: WeightMap) -> Iterator[tuple[str, Tensor]]:
@@ -86,7 +87,8 @@ def read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_safetensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
+        with warnings.catch_warnings(action="ignore"):  # about what is refused anyway
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{str(path)!r} holds more than weights, and what else it holds is not run; get a clean copy"
@@ -120,6 +122,32 @@ def read_metadata(path: Path) -> dict[str, str]:
             return file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{str(path)!r} is broken or cut short; download the model again") from error
+
+
+def metas(folder: Path) -> dict[str, str]:
+    """What the `configuration.json` of a published folder calls its files: {"init_param": "model.pt", ...}.
+
+    Names of files that are not in the folder, or would lead out of it, are left out.
+    """
+    try:
+        found = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{str(folder / 'configuration.json')!r} is broken; download the model again") from error
+    return {
+        key: name
+        for key, name in leaves(found)
+        if not Path(name).is_absolute() and ".." not in Path(name).parts and (folder / name).is_file()
+    }
+
+
+def leaves(tree: object) -> Iterator[tuple[str, str]]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if isinstance(value, str) and value:
+                yield key, value
+            yield from leaves(value)
 
 
 def is_zip(path: Path) -> bool:

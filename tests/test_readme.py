@@ -13,7 +13,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def row(entry):
     card = entry.card
-    hubs = [f"{hub} `{name}`" for hub, name in (("ModelScope", card.modelscope), ("Hugging Face", card.huggingface)) if name]
+    ids = {"ModelScope": card.modelscope, "Hugging Face": card.huggingface}
+    hubs = [f"{hub} `{name}`" for hub, name in ids.items() if name]
     kind = {"vad": "voice activity", "recognizer": "recogniser"}[entry.kind]
     languages = "any" if card.languages == ("und",) else ", ".join(card.languages)
     origin = "comes with the program" if card.bundled else ", ".join(hubs)

@@ -4,6 +4,7 @@
 ([-1.0, -2.0], [3.0, 4.0])
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -42,7 +43,7 @@ def parse_mvn(text: str) -> tuple[list[float], list[float]]:
     """The shifts and scales of an am.mvn file."""
     found: dict[str, list[float]] = {}
     lines = text.splitlines()
-    for name, values in zip(lines, lines[1:], strict=False):
+    for name, values in pairwise(lines):
         kind = name.split(maxsplit=1)[0] if name.strip() else ""
         if kind in ("<AddShift>", "<Rescale>"):
             fields = values.split()

@@ -23,6 +23,7 @@ class LowFrameRate(nn.Module):
 
     def __init__(self, m: int, n: int) -> None:
         super().__init__()
+        assert 1 <= n <= m, "frames between the rows would belong to none"
         self.m, self.n = m, n
 
     def forward(

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_cli.audio import SAMPLE_RATE, Audio
 
@@ -37,21 +38,27 @@ class Buffer:
             self._blocks.popleft()
 
 
-def gather(blocks: Iterable[Audio], seconds: float) -> Iterator[Audio]:
-    """Neighbouring blocks joined until they last `seconds`."""
-    waiting: list[Audio] = []
-    duration = 0.0
+def pieces(blocks: Iterable[Audio], n_samples: int) -> Iterator[Audio]:
+    """The stream in pieces of exactly n_samples (the last is shorter), however it came."""
+    start, position = 0.0, 0
+    parts: list[NDArray[np.float32]] = []
+    n_held = 0
     for block in blocks:
-        waiting.append(block)
-        duration += block.duration
-        if duration >= seconds:
-            yield joined(waiting)
-            waiting, duration = [], 0.0
-    if waiting:
-        yield joined(waiting)
+        if not position and not parts:
+            start = block.start
+        samples = block.samples
+        while n_held + len(samples) >= n_samples:
+            parts.append(samples[: n_samples - n_held])
+            samples = samples[n_samples - n_held :]
+            yield Audio(joined(parts), start=start + position / SAMPLE_RATE)
+            position += n_samples
+            parts, n_held = [], 0
+        if len(samples):
+            parts.append(samples)
+            n_held += len(samples)
+    if parts:
+        yield Audio(joined(parts), start=start + position / SAMPLE_RATE)
 
 
-def joined(blocks: list[Audio]) -> Audio:
-    if len(blocks) == 1:
-        return blocks[0]
-    return Audio(np.concatenate([block.samples for block in blocks]), start=blocks[0].start)
+def joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

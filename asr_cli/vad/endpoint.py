@@ -3,7 +3,7 @@
 A state machine without torch, with a state that does not grow. Times inside are frames of 10 ms.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asr_cli.errors import UsageError
@@ -73,6 +73,7 @@ class Endpointer:
         self._latency = self._window_frames + options.lookback_time_start_point // FRAME_MS
         self._lookahead = options.lookahead_time_end_point // FRAME_MS
         self._longest = options.max_single_segment_time // FRAME_MS
+        self._start_silence = options.max_start_silence_time  # ms
         self._options = options
         self._end_silence = max(options.max_end_silence_time - options.speech_to_sil_time_thres, 0)  # ms
         self._time = 0  # the next frame
@@ -94,13 +95,34 @@ class Endpointer:
     def in_speech(self) -> bool:
         return self._start is not None
 
-    def feed(self, speech: Sequence[int], *, final: bool = False) -> Iterator[tuple[int, int]]:
+    def feed(self, speech: bytes, *, final: bool = False) -> Iterator[tuple[int, int]]:
         """speech: 1 or 0 for each further frame. final: the last of these is the recording's last."""
-        last = len(speech) - 1
-        for index, is_speech in enumerate(speech):
-            span = self._step(is_speech, final and index == last)
+        index, last = 0, len(speech) - 1
+        while index <= last:
+            span = self._step(speech[index], final and index == last)
             if span is not None:
                 yield span
+            index += 1
+            index += self._skip(speech, index, last if final else last + 1)
+
+    def _skip(self, speech: bytes, index: int, stop: int) -> int:
+        """How many frames from index to stop were passed over, because they cannot change anything."""
+        if self._options.detect_mode == 0 or index >= stop:
+            return 0
+        if self._next_look is not None:
+            stop = min(stop, index + self._next_look - self._time)
+        if self._sum == 0 < self._to_speech and not self._speaking and self._start is None:
+            n_frames = run(speech, 0, index, stop)
+            self._silence += n_frames
+            self._time += n_frames
+            self._consumed = max(self._consumed, self._time - 1 - self._latency)
+            return n_frames
+        if self._sum == self._window_frames > self._to_silence and self._speaking and self._start is not None:
+            stop = min(stop, index + self._start + self._longest - self._time)
+            n_frames = run(speech, 1, index, stop)
+            self._time += n_frames
+            return n_frames
+        return 0
 
     def _look_at_schedule(self) -> None:
         """The longer speech goes on, the less silence ends it."""
@@ -136,6 +158,8 @@ class Endpointer:
         self._silence += 1
         if self._start is None:
             self._consumed = max(self._consumed, now - self._latency)
+            # Single mode gives up for good when nobody begins to speak.
+            self._over = self._options.detect_mode == 0 and self._silence * FRAME_MS > self._start_silence
             return None
         if self._silence * FRAME_MS >= self._end_silence:
             return self._end(now - max(0, self._end_silence // FRAME_MS - self._lookahead - 1))
@@ -162,3 +186,11 @@ class Endpointer:
         self._over = self._options.detect_mode == 0
         self._forget()
         return span
+
+
+def run(speech: bytes, value: int, index: int, stop: int) -> int:
+    """How many frames in a row, from index and before stop, have this value."""
+    if stop <= index:
+        return 0
+    end = speech.find(1 - value, index, stop)
+    return (stop if end < 0 else end) - index

@@ -19,13 +19,14 @@ from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LfrState, LowFrameRate
 from asr_cli.models.fsmn_vad import FsmnVadNet
-from asr_cli.vad.buffer import Buffer, gather
+from asr_cli.vad.buffer import Buffer, pieces
 from asr_cli.vad.endpoint import Endpointer, EndpointOptions
 from asr_cli.vad.loudness import Loudness
 
 STACK = 5  # frames seen at once, two of them ahead
 FRAMES_PER_SECOND = 100
 PATIENCE = 10.0  # seconds of a file looked at together: large matrix products are several times faster
+LONGEST_LOOK = round(PATIENCE * SAMPLE_RATE)  # samples; memory follows it
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Hearing:
 class FsmnVad:
     """The `Vad` role: blocks in, each stretch of speech out as soon as its end is known.
 
-    patience: seconds of blocks to gather before looking; 0 looks at each block as it comes. The speech is the same.
+    patience: look at this many seconds at a time; 0 looks at each block as it comes. The speech is the same.
     """
 
     def __init__(
@@ -49,13 +50,12 @@ class FsmnVad:
         cmvn: Cmvn,
         options: EndpointOptions | None = None,
         *,
-        sample_rate: int = SAMPLE_RATE,
         patience: float = PATIENCE,
     ) -> None:
-        if sample_rate != SAMPLE_RATE:
-            raise ModelError(f"this VAD model hears {sample_rate} Hz; only {SAMPLE_RATE} Hz models work here")
-        if net.config.input_dim != STACK * 80 or net.config.rorder:
+        if net.config.input_dim != STACK * 80:
             raise ModelError("this VAD model takes other features than five stacked frames of 80 bins")
+        if (net.config.rorder, net.config.lstride, net.config.rstride) != (0, 1, 0):
+            raise ModelError("this VAD model looks ahead or skips frames in its memory, which no published one does")
         self.options = options or EndpointOptions()
         self.patience = patience
         self._shift = SAMPLE_RATE // FRAMES_PER_SECOND
@@ -65,11 +65,11 @@ class FsmnVad:
 
     @classmethod
     def from_folder(cls, folder: Path, options: EndpointOptions | None = None, *, patience: float = PATIENCE) -> Self:
-        """A checkpoint in FunASR's layout, of today or of before version 1.0."""
+        """A checkpoint in FunASR's layout, today's or that of before version 1.0; options: None takes its own."""
         from asr_cli.vad.weights import read_folder
 
-        net, cmvn, sample_rate = read_folder(folder)
-        return cls(net, cmvn, options, sample_rate=sample_rate, patience=patience)
+        found = read_folder(folder)
+        return cls(found.net, found.cmvn, options or found.options, patience=patience)
 
     @classmethod
     def built_in(cls, options: EndpointOptions | None = None, *, patience: float = PATIENCE) -> Self:
@@ -105,7 +105,7 @@ class FsmnVad:
         for block in self._looks(blocks):
             yield self._look(block, hearing).float().numpy()
 
-    def _hear(self, blocks: Iterable[Audio]) -> Iterator[tuple[Audio | None, Endpointer, list[int]]]:
+    def _hear(self, blocks: Iterable[Audio]) -> Iterator[tuple[Audio | None, Endpointer, bytes]]:
         """Each look with its frames' votes; the last one has no block, only the frames that were waiting for it."""
         options = self.options
         hearing, endpointer = Hearing(), Endpointer(options)
@@ -113,13 +113,18 @@ class FsmnVad:
         for block in self._looks(blocks):
             silence = self._look(block, hearing)
             noise = silence if options.speech_2_noise_ratio == 1 else silence**options.speech_2_noise_ratio
-            votes: list[int] = ((1 - silence) >= noise + options.threshold).int().tolist()
+            votes = ((1 - silence) >= noise + options.threshold).byte().numpy().tobytes()
             if loudness is not None:
                 votes = loudness.judge(votes, np.zeros(0, np.float32) if block is None else block.samples)
             yield block, endpointer, votes
 
     def _looks(self, blocks: Iterable[Audio]) -> Iterator[Audio | None]:
-        yield from gather(blocks, self.patience)
+        if self.patience > 0:
+            # Pieces of one size, so that no product rounds differently because the blocks came in another size.
+            yield from pieces(blocks, round(self.patience * SAMPLE_RATE))
+        else:
+            for block in blocks:
+                yield from pieces([block], LONGEST_LOOK)
         yield None
 
     @torch.inference_mode()

@@ -1,7 +1,5 @@
 """Frames too quiet to be speech: two options of FunASR's that do nothing at their defaults."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,11 +23,11 @@ class Loudness:
     def matters(options: EndpointOptions) -> bool:
         return options.decibel_thres > QUIETEST or options.snr_thres > QUIETEST
 
-    def judge(self, votes: Sequence[int], samples: NDArray[np.float32]) -> list[int]:
+    def judge(self, votes: bytes, samples: NDArray[np.float32]) -> bytes:
         """votes: 1 or 0 of the next frames. samples: those that came in with them; votes may lag behind."""
         self._measure(samples)
         levels, self._decibels = self._decibels[: len(votes)], self._decibels[len(votes) :]
-        return [self._judge(vote, level) for vote, level in zip(votes, levels, strict=True)]
+        return bytes(self._judge(vote, level) for vote, level in zip(votes, levels, strict=True))
 
     def _judge(self, vote: int, decibel: float) -> int:
         if decibel < self._options.decibel_thres:

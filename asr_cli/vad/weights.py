@@ -1,6 +1,8 @@
 """FSMN-VAD checkpoints on disk: folders in FunASR's layouts, and our own single file."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -11,37 +13,52 @@ from asr_cli import checkpoint
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.models.fsmn_vad import WEIGHTS, Config, FsmnVadNet
+from asr_cli.vad.endpoint import EndpointOptions
 
 OWN = "fsmn_vad.safetensors"
 ENCODERS = ("fsmn",)
-# Names of today, then those of before FunASR 1.0.
-CONFIGS, MODELS, NORMS = (
-    ("config.yaml", "vad.yaml"),
-    ("model.safetensors", "model.pt", "vad.pb"),
-    ("am.mvn", "vad.mvn"),
-)
-EXPECTED_FRONTEND = {"fs": 16_000, "window": "hamming", "n_mels": 80, "frame_length": 25, "frame_shift": 10, "lfr_m": 5,
-                     "lfr_n": 1}  # fmt: skip
+# What configuration.json calls each file, and its usual names: today's, then those of before FunASR 1.0.
+CONFIGS = ("config", "vad_model_config"), ("config.yaml", "vad.yaml")
+MODELS = ("init_param", "vad_model_name"), ("model.safetensors", "model.pt", "vad.pb")
+NORMS = ("cmvn_file", "vad_mvn_file"), ("am.mvn", "vad.mvn")
+FRONTEND = {"fs": 16_000, "window": "hamming", "n_mels": 80, "frame_length": 25, "frame_shift": 10, "lfr_m": 5,
+            "lfr_n": 1}  # fmt: skip
+# Options of FunASR's that are fixed here, and those without an effect there.
+FIXED = {"sample_rate": 16_000, "do_extend": 1, "sil_pdf_ids": [0], "silence_pdf_num": 1, "frame_in_ms": 10,
+         "frame_length_ms": 25}  # fmt: skip
+IDLE = ("snr_mode", "do_start_point_detection", "do_end_point_detection", "nn_eval_block_size", "dcd_block_size",
+        "fe_prior_thres", "speech_noise_thresh_low", "speech_noise_thresh_high", "output_frame_probs")  # fmt: skip
 
 
-def read_folder(folder: Path) -> tuple[FsmnVadNet, Cmvn, int]:
-    """The network, its normalisation and its sample rate in Hz."""
-    config_file = first_of(folder, CONFIGS)
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A checkpoint in FunASR's layout; options are those its configuration asks for."""
+
+    net: FsmnVadNet
+    cmvn: Cmvn
+    options: EndpointOptions
+
+
+def read_folder(folder: Path) -> Folder:
+    config_file = file_of(folder, *CONFIGS)
     settings = read_yaml(config_file)
     if str(settings.get("encoder", "")).lower() not in ENCODERS:
         raise ModelError(f"{str(config_file)!r} describes no FSMN-VAD (encoder: {settings.get('encoder')!r})")
     frontend = settings.get("frontend_conf") or {}
-    for name, value in EXPECTED_FRONTEND.items():
-        if name in frontend and frontend[name] != value and name != "fs":
-            raise ModelError(f"{str(config_file)!r} wants {name} {frontend[name]!r}; only {value!r} is known here")
+    decisions = settings.get("model_conf") or settings.get("vad_post_conf") or {}
+    insist(frontend, FRONTEND, config_file)
+    insist(decisions, FIXED, config_file)
+    options: EndpointOptions = checkpoint.known_fields(EndpointOptions, decisions, config_file, ignored=(*FIXED, *IDLE))
     config: Config = checkpoint.known_fields(Config, settings.get("encoder_conf") or {}, config_file)
     net = FsmnVadNet(config)
-    checkpoint.load(net, first_of(folder, MODELS), WEIGHTS)
-    return (
-        net,
-        sized(Cmvn.from_file(first_of(folder, NORMS)), config, folder),
-        int(frontend.get("fs", 16_000)),
-    )
+    checkpoint.load(net, file_of(folder, *MODELS), WEIGHTS)
+    return Folder(net, sized(Cmvn.from_file(file_of(folder, *NORMS)), config, folder), options)
+
+
+def insist(settings: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
+    for name, value in expected.items():
+        if settings.get(name, value) != value:
+            raise ModelError(f"{str(path)!r} wants {name} {settings[name]!r}; only {value!r} is known here")
 
 
 def read_own(path: Path | None = None) -> tuple[FsmnVadNet, Cmvn]:
@@ -61,8 +78,6 @@ def read_own(path: Path | None = None) -> tuple[FsmnVadNet, Cmvn]:
 
 
 def write_own(path: Path, net: FsmnVadNet, cmvn: Cmvn) -> None:
-    from dataclasses import asdict
-
     tensors = dict(checkpoint.theirs(net.state_dict(), WEIGHTS))
     tensors = {name: tensor.unsqueeze(-1) if "conv_left" in name else tensor for name, tensor in tensors.items()}
     checkpoint.save_safetensors(
@@ -76,8 +91,10 @@ def sized(cmvn: Cmvn, config: Config, where: Path) -> Cmvn:
     return cmvn
 
 
-def first_of(folder: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
+def file_of(folder: Path, keys: tuple[str, ...], names: tuple[str, ...]) -> Path:
+    """The file that configuration.json names, else the one with a usual name."""
+    named = checkpoint.metas(folder)
+    for name in (*(named[key] for key in keys if key in named), *names):
         if (folder / name).is_file():
             return folder / name
     raise ModelError(f"{str(folder)!r} is no VAD model: it has no {' or '.join(names)}")

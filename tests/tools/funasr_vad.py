@@ -1,6 +1,6 @@
 """What FunASR's own VAD and frontend give for the shared recordings, written to tests/golden.
 
-usage: funasr_vad.py FUNASR_PYTHON      (an interpreter with funasr==1.4.16, torch and numpy; takes some minutes)
+usage: funasr_vad.py FUNASR_PYTHON      (an interpreter with funasr==1.4.16, torchaudio; takes a minute)
 
 The recordings are decoded here, once; FunASR runs in its own interpreter on the very same samples.
 """
@@ -63,6 +63,7 @@ def inside_funasr(model: Path, plan: Path, golden: Path) -> None:
     """The half that runs in FunASR's interpreter."""
     import torch
 
+    torchaudio_without_its_library()
     torch.set_num_threads(1)
     files = json.loads(plan.read_text(encoding="utf-8"))
     golden.mkdir(exist_ok=True)
@@ -76,9 +77,82 @@ def inside_funasr(model: Path, plan: Path, golden: Path) -> None:
             "classic": detect(vad, frontend, samples, max_end_silence_time=800),
             "dynamic": detect(vad, frontend, samples),
         }
-    (golden / "funasr_vad.json").write_text(
-        "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in result.items()) + "\n}\n", encoding="utf-8"
-    )
+    write(golden / "funasr_endpoint.json", decisions(vad, frontend))
+    write(golden / "funasr_vad.json", result)
+
+
+def write(path: Path, table: dict[str, object]) -> None:
+    rows = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in table.items())
+    path.write_text("{\n" + rows + "\n}\n", encoding="utf-8")
+
+
+def decisions(vad, frontend) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """FunASR's spans for made-up frames, under made-up options: runs are (speech or not, frames)."""
+    import random
+
+    dice = random.Random(7)
+    runs = [(0, 100), (1, 200), (0, 90), (1, 210), (0, 220), (1, 80), (0, 100)]
+    table = {"three": decide(vad, frontend, runs, {})}
+    for number in range(60):
+        runs = [(dice.randint(0, 1), dice.choice((dice.randint(1, 30), dice.randint(20, 400)))) for _ in range(40)]
+        options = {
+            "max_end_silence_time": dice.randrange(200, 1500, 10),
+            "max_single_segment_time": dice.choice((60_000, dice.randrange(1000, 20_000, 10))),
+            "window_size_ms": dice.randrange(50, 400, 10),
+            "lookback_time_start_point": dice.randrange(0, 400, 10),
+            "lookahead_time_end_point": dice.randrange(0, 300, 10),
+            "detect_mode": dice.choice((1, 1, 1, 0)),
+            "max_start_silence_time": dice.randrange(500, 6000, 10),
+        }
+        window = options["window_size_ms"]
+        options["sil_to_speech_time_thres"] = dice.randrange(10, window + 10, 10)
+        options["speech_to_sil_time_thres"] = dice.randrange(10, min(window, options["max_end_silence_time"]), 10)
+        table[str(number)] = decide(vad, frontend, runs, {} if number % 3 == 0 else options)
+    return table
+
+
+def decide(vad, frontend, runs, options):  # type: ignore[no-untyped-def]
+    import copy
+
+    import torch
+
+    frames = torch.cat([torch.full((n,), float(not speech)) for speech, n in runs]).clamp(0.01, 0.99)
+    position = 0
+
+    class Told(torch.nn.Module):
+        def forward(self, feats, cache=None):  # type: ignore[no-untyped-def]
+            nonlocal position
+            scores = frames[None, position : position + feats.shape[1], None]
+            position += feats.shape[1]
+            return scores
+
+    vad = copy.copy(vad)
+    vad._modules = {**vad._modules, "encoder": Told()}
+    vad.vad_opts = copy.copy(vad.vad_opts)
+    for name, value in options.items():
+        setattr(vad.vad_opts, name, value)
+    samples = torch.zeros((len(frames) - 1) * 160 + 400)
+    classic = {"max_end_silence_time": options.get("max_end_silence_time", 800)}
+    found = {}
+    for mode, given in (("classic", classic), ("dynamic", {})):
+        position = 0
+        found[mode] = detect(vad, frontend, samples, **given)
+    return {"runs": runs, "options": options, **found}
+
+
+def torchaudio_without_its_library() -> None:
+    """Let FunASR find torchaudio's filterbank, which is Python, even where torchaudio's binary fits another torch."""
+    import types
+    from importlib.util import find_spec
+
+    spec = find_spec("torchaudio")
+    assert spec is not None and spec.submodule_search_locations
+    package = types.ModuleType("torchaudio")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["torchaudio"] = package
+    from funasr.utils import fbank
+
+    assert fbank._HAS_TORCHAUDIO
 
 
 def build(model: Path):  # type: ignore[no-untyped-def]

@@ -4,6 +4,7 @@ Times are seconds.
 """
 
 import re
+import warnings
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,7 @@ FILLER = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")  # silence, breath, noise
 ALTERNATE = re.compile(r"\(\d+\)$")  # which of a word's pronunciations was heard
 TARGET_RMS = 0.1  # of full scale; the acoustic model's recordings were about this loud
 LOUDEST = 0.95
+MOST_GAIN = 100.0  # what is quieter still is the hiss of an empty room
 SHORTEST_SECONDS = 0.05  # shorter than a phone: nothing to recognise
 
 
@@ -26,13 +28,22 @@ def recognize(samples: NDArray[np.float32]) -> list[Spoken]:
     if len(samples) < SHORTEST_SECONDS * 16_000 or not samples.any():
         return []
     engine = decoder()
-    # Whole utterance at once: its mean is taken over all of it, so that no utterance colours the next one's result.
+    forget(engine)
     engine.start_utt()
+    # Whole utterance at once: its mean is then taken over all of it, and over nothing that came before.
     engine.process_raw(leveled(samples).tobytes(), no_search=False, full_utt=True)
     engine.end_utt()
     if engine.hyp() is None:
         return []
     return [spoken(piece) for piece in engine.seg() if not FILLER.fullmatch(piece.word)]
+
+
+def forget(engine: Any) -> None:
+    """Start the noise estimate afresh; or else an utterance's words would depend on the one before it."""
+    with warnings.catch_warnings():
+        # pocketsphinx calls this unnecessary, because to most it does not matter that two runs differ a little.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        engine.start_stream()
 
 
 def spoken(piece: Any) -> Spoken:
@@ -44,8 +55,10 @@ def spoken(piece: Any) -> Spoken:
 def leveled(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """As loud as the model is used to, never clipped."""
     rms = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
-    gain = min(TARGET_RMS / max(rms, 1e-6), LOUDEST / max(float(np.abs(samples).max()), 1e-6))
-    return np.rint(samples * (gain * 32767)).astype(np.int16)
+    peak = float(np.abs(samples).max())
+    gain = min(TARGET_RMS / max(rms, 1e-6), LOUDEST / max(peak, 1e-6), MOST_GAIN)
+    scaled: NDArray[np.int16] = np.rint(samples * (gain * 32767)).astype(np.int16)
+    return scaled
 
 
 @cache

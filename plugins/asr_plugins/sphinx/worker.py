@@ -1,8 +1,8 @@
 """A process that recognises: float32 samples in on standard input, words out on standard output, until the input ends.
 
 A message in is a length in bytes (8, little-endian) and the samples; one out is a line of JSON. Because the input ends
-with the parent, however the parent ends, no worker is ever left behind. A plain program rather than multiprocessing: that
-would run the caller's main module again, and a script of three lines should need no guard against it.
+with the parent, however the parent ends, no worker is ever left behind. A plain program rather than multiprocessing:
+that would run the caller's main module again, and a script of three lines should need no guard against it.
 """
 
 import json
@@ -22,7 +22,7 @@ from asr_plugins.sphinx.decoding import Spoken, recognize
 HEADER = struct.Struct("<Q")
 
 
-class WorkerDied(Exception):
+class WorkerLostError(Exception):
     """The process ended before it answered."""
 
 
@@ -31,11 +31,14 @@ class Worker:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "asr_plugins.sphinx.worker"],
+            # -P: a file called numpy.py in the user's folder is not to be imported.
+            [sys.executable, "-P", "-m", "asr_plugins.sphinx.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            # Ctrl-C goes to the terminal's whole process group, and what to do about it is the parent's to decide.
+            process_group=0,
         )
 
     def recognize(self, samples: NDArray[np.float32]) -> list[Spoken]:
@@ -45,11 +48,11 @@ class Worker:
         try:
             into.write(HEADER.pack(len(body)) + body)
             into.flush()
-        except OSError as error:
-            raise WorkerDied from error
-        line = out.readline()
+            line = out.readline()
+        except (OSError, ValueError) as error:  # ValueError: closed meanwhile by another thread
+            raise WorkerLostError from error
         if not line.endswith(b"\n"):
-            raise WorkerDied
+            raise WorkerLostError
         return [(text, start, end, sure) for text, start, end, sure in json.loads(line)]
 
     def close(self) -> None:
@@ -74,5 +77,5 @@ def serve(into: BinaryIO, out: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no process groups (Windows) it arrives all the same
     serve(sys.stdin.buffer, sys.stdout.buffer)
