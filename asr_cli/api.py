@@ -21,7 +21,7 @@ class Options(TypedDict, total=False):
     threads: int | None
     batch_seconds: float
     vad_model: str | None
-    vad: EndpointOptions
+    vad: EndpointOptions | None
     start: float
     end: float | None
     channels: str

@@ -1,6 +1,6 @@
 """What can be asked of a session. Light: nothing is loaded to say what one wants."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from asr_cli.vad.endpoint import EndpointOptions
@@ -12,6 +12,7 @@ BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon a
 class ModelOptions:
     """What to load, and how to run it.
 
+    vad: None for the VAD model's own.
     vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
     threads: None for as many as there are cores.
     """
@@ -23,7 +24,7 @@ class ModelOptions:
     threads: int | None = None
     batch_seconds: float = BATCH_SECONDS
     vad_model: str | None = "auto"
-    vad: EndpointOptions = field(default_factory=EndpointOptions)
+    vad: EndpointOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,10 +84,10 @@ def test_the_public_names_exist():
 
 
 def test_times_are_of_the_recording_even_when_a_part_is_heard(instant, example):
-    whole = [word for segment in asr_cli.transcribe(example) for word in segment.words]
     part = [word for segment in asr_cli.transcribe(example, start=10.0, end=17.0) for word in segment.words]
     assert part and all(10.0 <= word.start < word.end <= 17.0 for word in part)
-    assert {word.text for word in part} <= {word.text for word in whole}
+    for word in part:  # the recogniser names each word by its place in the recording
+        assert abs(int(word.text.removeprefix(" w")) * 0.25 - word.start) < 0.25
 
 
 def test_without_vad_every_second_is_heard_and_stitched_to_one_run_of_words(instant, samples):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -79,6 +80,12 @@ def test_what_was_heard_before_changes_nothing(recognizer, sentences):
     alone = recognizer.recognize(sentences)
     noise = Audio(np.random.default_rng(1).normal(0, 0.2, 8000).astype(np.float32))
     assert recognizer.recognize([noise, *sentences[::-1]])[1:] == alone[::-1]
+
+
+def test_two_threads_do_not_disturb_each_other(recognizer, sentences):
+    expected = recognizer.recognize(sentences)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda sentence: recognizer.recognize([sentence])[0], sentences)) == expected
 
 
 def test_a_recording_s_loudness_changes_no_word(recognizer, sentences):

@@ -129,7 +129,7 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
         "model": session.card.name,
         "language": session.language,
         "vad": session.vad_name,
-        "vad_options": asdict(session.options.vad),
+        "vad_options": asdict(session.options.vad) if session.options.vad else None,
         "reading": asdict(reading),
     }
 

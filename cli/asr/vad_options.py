@@ -60,7 +60,8 @@ class UseVad:
     ] = True
 
 
-def endpoint_options(flags: VadFlags) -> "EndpointOptions":
+def endpoint_options(flags: VadFlags) -> "EndpointOptions | None":
+    """None where no flag was given: the model's own options hold then."""
     from asr_cli.vad.endpoint import EndpointOptions
 
     given = {
@@ -68,4 +69,4 @@ def endpoint_options(flags: VadFlags) -> "EndpointOptions":
         for field in fields(flags)
         if field.name != "vad_model" and getattr(flags, field.name) is not None
     }
-    return EndpointOptions(**given)
+    return EndpointOptions(**given) if given else None

@@ -29,6 +29,7 @@ from asr_cli.session import Session
 from asr_cli.text.normalize import scored_words
 
 AUDIO = Path(__file__).resolve().parents[3] / "shared" / "data" / "audio"
+N_SIDE_BY_SIDE = 24  # clips; enough to keep every core busy
 SPEAKER = re.compile(r"\[[^\]]*\]")  # who speaks, in the reference of a conversation
 
 
@@ -111,7 +112,7 @@ def measure(name: str, listen: Callable[[Iterable[Clip]], list[str]], clips: lis
 
 
 def side_by_side(clips: list[Clip]) -> None:
-    """The gain of several processes: wall-clock time of all clips in one, then in as many as there are cores."""
+    """The gain of several processes: wall-clock time in one, then in as many as there are cores."""
     backend, card = registry.find("sphinx")
     utterances = [Audio(clip.samples) for clip in clips]
     seconds = []
@@ -121,9 +122,8 @@ def side_by_side(clips: list[Clip]) -> None:
             begun = time.perf_counter()
             recognizer.recognize(utterances)
             seconds.append(time.perf_counter() - begun)
-    print(
-        f"all cores: {sum(clip.duration for clip in clips) / seconds[1]:.1f}x realtime, {seconds[0] / seconds[1]:.2f}x one"
-    )
+    n_seconds = sum(clip.duration for clip in clips)
+    print(f"one process {n_seconds / seconds[0]:.1f}x realtime, one for each core {n_seconds / seconds[1]:.1f}x")
 
 
 def main() -> None:
@@ -134,7 +134,7 @@ def main() -> None:
     print(f"{len(chosen)} clips, {n_words} words, {sum(clip.duration for clip in chosen):.0f} s")
     ways = {"pocketsphinx as it comes": plain, "ours, each clip whole": whole, "ours, the whole journey": product}
     wrong = {name: measure(name, way, chosen) for name, way in ways.items()}
-    side_by_side(chosen)
+    side_by_side(chosen[-N_SIDE_BY_SIDE:])
     if "--clips" in sys.argv:
         for clip, *counts in zip(chosen, *wrong.values(), strict=True):
             print(f"{clip.name:56} {len(clip.words):4} words, wrong: {counts}")
