@@ -1,8 +1,12 @@
 """What every test may lean on: the recordings beside the checkout, and a home that is not the developer's."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Threads that wait for each other by spinning cost minutes on a busy machine; child processes inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
