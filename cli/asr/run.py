@@ -296,5 +296,6 @@ def stopping(console: Console) -> Iterator[threading.Event]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not stop.is_set():  # while we leave, a second Ctrl-C still means: at once
+            for number, handler in before.items():
+                signal.signal(number, handler)

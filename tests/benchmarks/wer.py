@@ -37,7 +37,7 @@ SPEAKER = re.compile(r"\[[^\]]*\]")  # who speaks, in the reference of a convers
 class Clip:
     name: str
     samples: NDArray[np.float32]  # (n_samples,), 16 kHz
-    words: list[str]
+    words: tuple[str, ...]
 
     @property
     def duration(self) -> float:
@@ -46,16 +46,20 @@ class Clip:
 
 def clips() -> list[Clip]:
     """Each recording once; what stands there in several formats, and two people in two channels, is left out."""
-    texts: dict[str, Path] = {}
+    found: dict[tuple[str, ...], Path] = {}
     for row in json.loads((AUDIO / "manifest.json").read_text(encoding="utf-8")):
         certain = row["sure"].startswith("certain") and row["lang"] == "en" and row["kind"] == "human"
         if certain and row["ref"] and "one speaker per channel" not in row["tags"]:
-            texts.setdefault(row["ref"], AUDIO.parent / row["file"])
+            found.setdefault(said(row["ref"]), AUDIO.parent / row["file"])
     folder = AUDIO / "en" / "hifitts_6097"
     for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        texts.setdefault(row["text"], folder / row["audio_filepath"])
-    return [Clip(path.name, read(path), scored_words(SPEAKER.sub(" ", text))) for text, path in texts.items()]
+        found.setdefault(said(row["text"]), folder / row["audio_filepath"])
+    return [Clip(path.name, read(path), words) for words, path in found.items()]
+
+
+def said(text: str) -> tuple[str, ...]:
+    return tuple(scored_words(SPEAKER.sub(" ", text)))
 
 
 def read(path: Path) -> NDArray[np.float32]:
@@ -63,14 +67,14 @@ def read(path: Path) -> NDArray[np.float32]:
 
 
 def plain(clips: Iterable[Clip]) -> list[str]:
-    """pocketsphinx with none of its settings touched, each clip at once."""
+    """pocketsphinx with none of its settings touched."""
     engine = Decoder(loglevel="FATAL")
     return [decoded(engine, clip) for clip in clips]
 
 
 def decoded(engine: Decoder, clip: Clip) -> str:
     engine.start_utt()
-    engine.process_raw(np.rint(clip.samples * 32767).astype(np.int16).tobytes(), full_utt=True)
+    engine.process_raw(np.rint(clip.samples * 32767).astype(np.int16).tobytes())
     engine.end_utt()
     return engine.hyp().hypstr if engine.hyp() else ""
 
