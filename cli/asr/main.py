@@ -58,6 +58,10 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # `asr ... | head -1` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+    if code == INTERRUPTED:
+        # All is written and closed; from here on a second Ctrl-C could only change the exit code.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
