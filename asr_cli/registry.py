@@ -64,7 +64,14 @@ def backends() -> dict[str, Backend]:
     found: dict[str, Backend] = {}
     origin: dict[str, str] = {}
     for entry in entry_points(group=GROUP):
-        backend = entry.load()
+        try:
+            backend = entry.load()
+        except Exception as error:  # whatever a stranger's module does while it is imported
+            name = entry.dist.name if entry.dist else entry.value
+            raise ModelError(
+                f"the backend {entry.value} cannot be loaded ({type(error).__name__}: {error});"
+                f" update or uninstall the package {name}"
+            ) from error
         if not isinstance(backend, Backend):
             raise ModelError(f"entry point {entry.value!r} in group {GROUP!r} is no asr_cli.registry.Backend")
         if backend.name in found and origin[backend.name] != entry.value:
