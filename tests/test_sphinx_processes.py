@@ -58,25 +58,30 @@ def alive(pid):
 
 
 def test_several_processes_give_what_one_gives_in_the_same_order(recognizer, utterances):
-    expected = SphinxRecognizer(1).recognize(utterances)
+    alone = SphinxRecognizer(1)
+    expected = alone.recognize(utterances)
+    alone.close()
     assert recognizer.recognize(utterances) == expected
     assert recognizer.recognize(utterances[::-1]) == expected[::-1]
     assert len(workers()) == 2 and all(expected)
 
 
 def test_processes_start_when_they_are_needed_and_no_sooner(recognizer, utterances):
-    recognizer.recognize(utterances[-1:])
     assert not workers()
+    recognizer.recognize(utterances[-1:])
+    assert len(workers()) == 1
     recognizer.recognize(utterances[-2:])
     assert len(workers()) == 2
 
 
-def test_closing_ends_the_processes_and_the_recogniser_can_be_used_again(recognizer, utterances):
-    first = recognizer.recognize(utterances[-2:])
+def test_closing_ends_the_processes_once_and_for_all(recognizer, utterances):
+    recognizer.recognize(utterances[-2:])
     recognizer.close()
     recognizer.close()
     assert not workers()
-    assert recognizer.recognize(utterances[-2:]) == first
+    with pytest.raises(AsrError, match="closed"):
+        recognizer.recognize(utterances[-2:])
+    assert not workers()
 
 
 def test_a_process_that_is_killed_is_replaced(recognizer, utterances):

@@ -4,7 +4,6 @@ Times are seconds.
 """
 
 import re
-import threading
 import warnings
 from functools import cache
 from typing import Any
@@ -21,23 +20,21 @@ ALTERNATE = re.compile(r"\(\d+\)$")  # which of a word's pronunciations was hear
 TARGET_RMS = 0.1  # of full scale; 0.05 gives the same word error rate, a recording's own level a slightly higher one
 LOUDEST = 0.95
 MOST_GAIN = 100.0  # what is quieter still is the hiss of an empty room
-ALONE = threading.Lock()  # two threads of one process share its engine
 SHORTEST_SECONDS = 0.05  # shorter than a phone: nothing to recognise
 
 
 def recognize(samples: NDArray[np.float32]) -> list[Spoken]:
-    """The words of 16 kHz samples in [-1, 1]."""
+    """The words of 16 kHz samples in [-1, 1]. Not for two threads at once: a process has one engine."""
     if len(samples) < SHORTEST_SECONDS * 16_000 or not samples.any():
         return []
-    with ALONE:
-        engine = decoder()
-        forget(engine)
-        engine.start_utt()
-        # Whole utterance at once: its mean is then taken over all of it, and over nothing that came before.
-        engine.process_raw(leveled(samples).tobytes(), no_search=False, full_utt=True)
-        engine.end_utt()
-        pieces = engine.seg() if engine.hyp() is not None else ()
-        return [spoken(piece) for piece in pieces if not FILLER.fullmatch(piece.word)]
+    engine = decoder()
+    forget(engine)
+    engine.start_utt()
+    # Whole utterance at once: its mean is then taken over all of it, and over nothing that came before.
+    engine.process_raw(leveled(samples).tobytes(), no_search=False, full_utt=True)
+    engine.end_utt()
+    pieces = engine.seg() if engine.hyp() is not None else ()
+    return [spoken(piece) for piece in pieces if not FILLER.fullmatch(piece.word)]
 
 
 def forget(engine: Any) -> None:

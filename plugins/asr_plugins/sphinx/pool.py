@@ -26,6 +26,8 @@ class Pool:
 
     def recognize(self, utterances: Sequence[Audio]) -> list[list[Spoken]]:
         """The words of each utterance, in the same order."""
+        if self._closed:
+            raise AsrError("the recogniser was closed")
         return list(self._threads.map(self._send, utterances))
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from asr_cli.audio import Audio
 from asr_cli.transcript import Segment, Word
-from asr_plugins.sphinx.decoding import Spoken, recognize
+from asr_plugins.sphinx.decoding import Spoken
 from asr_plugins.sphinx.pool import Pool
 
 
@@ -15,25 +15,15 @@ class SphinxRecognizer:
     max_duration = 30.0
 
     def __init__(self, processes: int | None = None) -> None:
-        self.processes = processes or os.cpu_count() or 1
-        self._pool: Pool | None = None
+        # Processes even for one utterance: in this one it would hold Python's lock, and the bar and Ctrl-C would wait.
+        self._pool = Pool(processes or os.cpu_count() or 1)
 
     def recognize(self, utterances: Sequence[Audio], /) -> list[Segment]:
-        heard = self._words(utterances)
+        heard = self._pool.recognize(utterances)
         return [segment(words, utterance.start) for words, utterance in zip(heard, utterances, strict=True)]
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-
-    def _words(self, utterances: Sequence[Audio]) -> list[list[Spoken]]:
-        # A worker takes a second to start: for a lone utterance that is not worth it.
-        if self.processes == 1 or (self._pool is None and len(utterances) < 2):
-            return [recognize(utterance.samples) for utterance in utterances]
-        if self._pool is None:
-            self._pool = Pool(self.processes)
-        return self._pool.recognize(utterances)
+        self._pool.close()
 
 
 def segment(words: Sequence[Spoken], offset: float) -> Segment:
