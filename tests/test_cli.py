@@ -79,6 +79,13 @@ def test_a_wrong_command_line_is_answered_in_a_sentence(arguments, code, says, t
     assert not result.stdout and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["transcribe", "srt", "vad", "lint"])
+def test_help_fits_a_narrow_terminal_and_names_every_option_whole(command):
+    shown = asr(command, "--help", env={"COLUMNS": "80"}).stdout.decode()
+    assert "--help" in shown and "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_text_goes_to_standard_output_and_everything_else_to_standard_error(example):
     result = asr("transcribe", example)
     assert result.returncode == 0
@@ -98,6 +105,11 @@ def test_whisper_s_habits_work(example, tmp_path):
     assert json.loads((tmp_path / "morning.json").read_text())["segments"][0]["words"]
     lines = [line for line in (tmp_path / "morning.srt").read_text().splitlines() if "-->" not in line]
     assert max(map(len, lines)) <= 20
+
+
+def test_other_programs_names_for_an_option_work(example):
+    ours = asr("vad", example, "--vad-max-end-silence-time", "300")
+    assert asr("vad", example, "--vad_min_silence_duration_ms", "300").stdout == ours.stdout != b""
 
 
 def test_one_bad_recording_does_not_stop_the_others(example, tmp_path):

@@ -16,6 +16,9 @@ NOT_HERE = {
     "repetition-penalty", "no-repeat-ngram-size", "vad-onset", "vad-offset", "diarize",
 }  # fmt: skip
 
+# Other programs' names for what is here under its model's own name.
+ALIASES = {"vad-min-silence-duration-ms": "vad-max-end-silence-time"}
+
 
 def whisper_habits(argv: Sequence[str], switches: Collection[str], values: Collection[str]) -> list[str]:
     """Underscores to hyphens, `--switch True` to `--switch`.
@@ -40,6 +43,7 @@ def whisper_habits(argv: Sequence[str], switches: Collection[str], values: Colle
                 out.append(rest.pop(0))
             continue
         name, value = match[1].replace("_", "-"), match[2] or ""
+        name = ALIASES.get(name, name)
         if name in switches:
             truth = TRUTH.get(value[1:].lower()) if value else TRUTH.get(rest[0].lower()) if rest else None
             if truth is not None and not value and not rest[0].isdigit():

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.options import VAD
+from asr.options import RECOGNITION, VAD
 
 if TYPE_CHECKING:
     from asr_cli.vad.endpoint import EndpointOptions
 
 
-def number(help_text: str, metavar: str = "MS", *names: str) -> Any:
-    return typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=VAD, show_default=False)
+def number(help_text: str, metavar: str = "MS") -> Any:
+    return typer.Option(metavar=metavar, help=help_text, rich_help_panel=VAD, show_default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,21 +21,13 @@ class VadFlags:
 
     vad_model: Annotated[
         str,
-        typer.Option(metavar="NAME|DIR", help="fsmn-vad, fsmn-vad-mini, or a folder.", rich_help_panel=VAD),
+        typer.Option(metavar="NAME", help="fsmn-vad, fsmn-vad-mini, or a folder.", rich_help_panel=VAD),
     ] = "auto"
     vad_mode: Annotated[
         str | None,
-        number("classic: one end silence; dynamic: it shrinks as speech goes on.", "classic|dynamic"),
+        number("classic: one end silence; dynamic: it shrinks as speech goes on.", "MODE"),
     ] = None
-    vad_max_end_silence_time: Annotated[
-        int | None,
-        number(
-            "Silence that ends speech (800).",
-            "MS",
-            "--vad-max-end-silence-time",
-            "--vad-min-silence-duration-ms",
-        ),
-    ] = None
+    vad_max_end_silence_time: Annotated[int | None, number("Silence that ends speech (800).")] = None
     vad_max_start_silence_time: Annotated[int | None, number("Silence after which single mode gives up (3000).")] = None
     vad_max_single_segment_time: Annotated[int | None, number("The longest stretch of speech (60000).")] = None
     vad_speech_noise_thres: Annotated[
@@ -56,7 +48,7 @@ class VadFlags:
 class UseVad:
     vad: Annotated[
         bool,
-        typer.Option("--vad/--no-vad", help="Find speech first, or hear everything.", rich_help_panel=VAD),
+        typer.Option("--vad/--no-vad", help="Find speech first, or hear everything.", rich_help_panel=RECOGNITION),
     ] = True
 
 
