@@ -225,9 +225,14 @@ def folder_of(card: ModelCard, model_dir: Path | None) -> Path | None:
     return folder
 
 
+def no_vad(blocks: Iterable[Audio], /) -> Iterator[Audio]:
+    """Everything counts as speech. Blocks touch, so they are cut to utterances like any long speech."""
+    return iter(blocks)
+
+
 def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
     """The VAD of the options, and its name."""
-    from asr_cli.vad.fsmn import FsmnVad, no_vad
+    from asr_cli.vad.fsmn import FsmnVad
 
     public, ours = VAD_CARDS
     wanted = options.vad_model

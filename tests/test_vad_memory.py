@@ -8,8 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from asr_cli.audio import SAMPLE_RATE, Audio
+from asr_cli.longform.cut import cut
+from asr_cli.session import no_vad
 from asr_cli.vad.endpoint import Endpointer, EndpointOptions
-from asr_cli.vad.fsmn import FsmnVad, no_vad
+from asr_cli.vad.fsmn import FsmnVad
 
 SECONDS = 60
 
@@ -23,7 +25,7 @@ def at_once(blocks: Iterable[Audio]) -> Iterator[Audio]:
 
 
 def everything(blocks: Iterable[Audio]) -> Iterator[Audio]:
-    return no_vad(blocks, stretch=4.0, overlap=1.0)
+    return cut(no_vad(blocks), 4.0)
 
 
 @pytest.mark.parametrize("vad", [patient, at_once, everything])

@@ -4,7 +4,7 @@ T frames of 10 ms.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -90,14 +90,12 @@ class FsmnVad:
 
     def spans(self, blocks: Iterable[Audio]) -> Iterator[tuple[float, float]]:
         """(start, end) of each stretch in seconds, without holding on to the sound."""
-        start, n_samples = 0.0, 0
+        beginning: float | None = None
         for block, endpointer, votes in self._hear(blocks):
-            if block is not None:
-                start = start if n_samples else block.start
-                n_samples += len(block.samples)
+            if beginning is None:
+                beginning = 0.0 if block is None else block.start
             for first, last in endpointer.feed(votes, final=block is None):
-                stop = min(last * self._shift, n_samples)
-                yield start + first * self._shift / SAMPLE_RATE, start + stop / SAMPLE_RATE
+                yield beginning + first / FRAMES_PER_SECOND, beginning + last / FRAMES_PER_SECOND
 
     def silence(self, blocks: Iterable[Audio]) -> Iterator[NDArray[np.float32]]:
         """The probability of silence of each frame, (T,) for each look; for evaluation."""
@@ -137,22 +135,3 @@ class FsmnVad:
             return torch.zeros(0, dtype=torch.float64)
         silence, hearing.memory = self._net(stacked, hearing.memory)
         return silence.double()
-
-
-def no_vad(blocks: Iterable[Audio], /, *, stretch: float = 30.0, overlap: float = 2.0) -> Iterator[Audio]:
-    """Everything counts as speech: stretches of `stretch` seconds, each sharing `overlap` with the one before."""
-    kept = Buffer()
-    length, shared = round(stretch * SAMPLE_RATE), round(overlap * SAMPLE_RATE)
-    first = 0
-    for block in blocks:
-        kept.add(block)
-        while kept.end >= first + length:
-            yield overlapping(kept.cut(first, first + length), shared if first else 0)
-            first += length - shared
-            kept.forget_before(first)
-    if kept.end > first + (shared if first else 0):
-        yield overlapping(kept.cut(first, kept.end), shared if first else 0)
-
-
-def overlapping(stretch: Audio, n_samples: int) -> Audio:
-    return replace(stretch, overlap=n_samples / SAMPLE_RATE)
