@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: demo test test-slow check bench bench-endurance vad-train wheel-test clean
+.PHONY: demo test test-slow check bench bench-endurance vad-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -32,6 +32,7 @@ bench: $(VENV)/.installed
 	$(PY) tests/benchmarks/startup.py
 	$(PY) tests/benchmarks/vad_speed.py
 	$(PY) tests/benchmarks/vad_agreement.py
+	$(PY) tests/benchmarks/features_parity.py
 	$(PY) tests/benchmarks/stitch_cost.py
 	$(PY) tests/benchmarks/wer.py
 

@@ -1,6 +1,7 @@
 """FSMN-VAD's network: its published tensors, its memory, and its quick form."""
 
 import json
+import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,8 +27,14 @@ def published() -> dict[str, tuple[int, ...]]:
 
 @pytest.fixture(scope="module")
 def net() -> FsmnVadNet:
+    """Undecided between silence and the 247 others, where a small error shows most."""
     torch.manual_seed(0)
-    return FsmnVadNet(Config()).eval()
+    net = FsmnVadNet(Config()).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter *= 1.5
+        net.out2.bias[0] += math.log(247)
+    return net
 
 
 def test_the_map_covers_every_published_tensor_and_every_one_of_ours() -> None:
