@@ -32,8 +32,9 @@ def scene(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
     speech = tilt(speech, chance)
     mixed = speech + background(speech, labels, chance)
     mixed = through_channel(mixed, chance)
-    level = 10 ** (chance.uniform(-45, -1) / 20)
-    mixed = mixed / mixed.abs().max().clamp_min(1e-6) * level
+    # Quieter than this nobody is being recorded, it is the neighbour's microphone. Noise alone is not raised to speech.
+    level = 10 ** (chance.uniform(-28, -1) / 20)
+    mixed = mixed / mixed.abs().max().clamp_min(0.5) * level
     if chance.random() < 0.1:
         mixed = mixed.clamp(-level * 0.4, level * 0.4)
     if chance.random() < 0.1:
@@ -143,6 +144,7 @@ def background(speech: Tensor, labels: Tensor, chance: random.Random) -> Tensor:
         (tones, 0.15, 0),
         (knocks, 0.25, 0),
         (hum, 0.15, 0),
+        (murmur, 0.3, 22),
     ):
         if chance.random() < share:
             noise = make(n_samples, chance)
@@ -223,6 +225,13 @@ def knocks(n_samples: int, chance: random.Random) -> Tensor:
         position = chance.randrange(n_samples - length)
         out[position : position + length] += burst * 10 ** (chance.uniform(-20, 0) / 20)
     return out
+
+
+def murmur(n_samples: int, chance: random.Random) -> Tensor:
+    """People further off, whose words are not what is being recorded."""
+    out = torch.zeros(n_samples)
+    lay_out(out, torch.zeros(1 + (n_samples - WINDOW) // SHIFT), chance)
+    return in_room(out, chance)
 
 
 def through_channel(x: Tensor, chance: random.Random) -> Tensor:
