@@ -174,7 +174,8 @@ class Transcription:
 
     def _timed(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
         for block in blocks:
-            self.duration = max(self.duration, block.end)
+            # To the sample, so that rounding does not tell how the recording was cut into blocks.
+            self.duration = max(self.duration, round(block.end * block.sample_rate) / block.sample_rate)
             yield block
 
 
