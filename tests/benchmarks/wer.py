@@ -9,6 +9,7 @@ other clip: settings were chosen by looking at both, so a difference between two
 
 import json
 import re
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -102,10 +103,16 @@ def percent(clips: list[Clip], wrong: list[int]) -> float:
     return 100 * sum(wrong) / sum(len(clip.words) for clip in clips)
 
 
+def processor_time() -> float:
+    """Seconds of this process and of the worker processes that have ended."""
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + workers.ru_utime + workers.ru_stime
+
+
 def measure(name: str, listen: Callable[[Iterable[Clip]], list[str]], clips: list[Clip]) -> list[int]:
-    begun = time.process_time()
+    begun = processor_time()
     texts = listen(clips)
-    cost = (time.process_time() - begun) / sum(clip.duration for clip in clips)
+    cost = (processor_time() - begun) / sum(clip.duration for clip in clips)
     wrong = [errors(clip, text) for clip, text in zip(clips, texts, strict=True)]
     halves = [percent(clips[half::2], wrong[half::2]) for half in (0, 1)]
     print(
