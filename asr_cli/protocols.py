@@ -1,7 +1,7 @@
 """The roles. Whoever keeps one of these promises can take part; nothing asks for a class."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TextIO, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from asr_cli.audio import Audio
 from asr_cli.transcript import Draft, Segment
@@ -39,9 +39,3 @@ class Punctuator(Protocol):
     """Utterances in, sentences out: the same words with marks attached, the same times."""
 
     def __call__(self, segments: Iterable[Segment], /) -> Iterator[Segment]: ...
-
-
-class Writer(Protocol):
-    """Segments in, a file's text out, written as they come."""
-
-    def __call__(self, segments: Iterable[Segment], file: TextIO, /) -> None: ...

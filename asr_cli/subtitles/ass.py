@@ -73,10 +73,3 @@ def syllables(row: Iterable[Word]) -> Iterator[tuple[str, int, int]]:
 
 def escape(text: str) -> str:
     return text.translate(ESCAPES)
-
-
-def write_ass(cues: Iterable[Cue], file: TextIO, *, highlight_words: bool = False) -> None:
-    writer = AssWriter(file, highlight_words=highlight_words)
-    for cue in cues:
-        writer.add(cue)
-    writer.finish(Info())

@@ -1,6 +1,5 @@
 """Enhanced LRC (.lrc): a line for each cue, `<mm:ss.xx>` before each word and after the last."""
 
-from collections.abc import Iterable
 from typing import TextIO
 
 from asr_cli.subtitles.cue import Cue, name_prefix
@@ -32,10 +31,3 @@ class LrcWriter:
 def escape(text: str) -> str:
     """The format has no escapes; an angle bracket would begin a time."""
     return text.replace("<", "＜")
-
-
-def write_lrc(cues: Iterable[Cue], file: TextIO) -> None:
-    writer = LrcWriter(file)
-    for cue in cues:
-        writer.add(cue)
-    writer.finish(Info())

@@ -37,10 +37,3 @@ class SrtWriter:
 def escape(text: str) -> str:
     """The format has no escapes; an arrow in the text would be read as a line of times."""
     return text.replace("-->", "->")
-
-
-def write_srt(cues: Iterable[Cue], file: TextIO, *, highlight_words: bool = False) -> None:
-    writer = SrtWriter(file, highlight_words=highlight_words)
-    for cue in cues:
-        writer.add(cue)
-    writer.finish(Info())

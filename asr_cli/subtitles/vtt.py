@@ -35,10 +35,3 @@ class VttWriter:
 
 def escape(text: str) -> str:
     return text.translate(ESCAPES)
-
-
-def write_vtt(cues: Iterable[Cue], file: TextIO, *, highlight_words: bool = False) -> None:
-    writer = VttWriter(file, highlight_words=highlight_words)
-    for cue in cues:
-        writer.add(cue)
-    writer.finish(Info())

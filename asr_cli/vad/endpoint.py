@@ -91,10 +91,6 @@ class Endpointer:
             return self._start
         return max(self._consumed, self._time - self._latency)
 
-    @property
-    def in_speech(self) -> bool:
-        return self._start is not None
-
     def feed(self, speech: bytes, *, final: bool = False) -> Iterator[tuple[int, int]]:
         """speech: 1 or 0 for each further frame. final: the last of these is the recording's last."""
         index, last = 0, len(speech) - 1
