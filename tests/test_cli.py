@@ -14,10 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def asr(*arguments, stdin=None, env=None, cwd=None, preexec_fn=None):
+def asr(*arguments, stdin=None, env=None, cwd=None, preexec_fn=None, stdout=subprocess.PIPE):
     return subprocess.run(
         [sys.executable, "-m", "asr", *map(str, arguments)],
-        input=stdin, capture_output=True, env={**os.environ, **(env or {})}, cwd=cwd, timeout=240,
+        input=stdin, stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, **(env or {})}, cwd=cwd, timeout=240,
         preexec_fn=preexec_fn, check=False,
     )  # fmt: skip
 
@@ -220,14 +220,24 @@ def test_a_disk_that_fills_up_is_told_and_leaves_no_half_file(example, tmp_path)
     result = asr("transcribe", example, "-f", "json", "-o", tmp_path / "out", preexec_fn=small_disk)
     assert result.returncode == 1
     assert "cannot write" in said(result) and "Traceback" not in said(result)
+    assert "the same command continues" in said(result)
     assert not (tmp_path / "out" / "morning.json").exists()
     assert not (tmp_path / "out" / "morning.part.json").exists()
 
 
 def test_a_place_nobody_may_write_is_told(example, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    result = asr("transcribe", example, "-o", tmp_path / "file" / "out")
-    assert result.returncode == 1 and "cannot write" in said(result)
+    for place in (tmp_path / "file" / "out", tmp_path / "file" / "out.srt"):
+        result = asr("transcribe", example, "-o", place)
+        assert result.returncode == 1 and "cannot write" in said(result)
+        assert "choose another place with -o" in said(result) and "continues" not in said(result)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_standard_output_that_takes_nothing_is_told(example):
+    with Path("/dev/full").open("w") as full:
+        result = asr("transcribe", example, stdout=full)
+    assert result.returncode == 1 and "cannot write to standard output" in said(result)
 
 
 def test_no_home_is_needed(example, tmp_path):

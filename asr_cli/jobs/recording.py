@@ -102,7 +102,7 @@ def keep(targets: Iterable[Target], complete: bool) -> tuple[Path, ...]:
 
 def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool, stack: ExitStack) -> Journal | None:
     for target in job.targets:
-        target.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.path.parent)
     if job.journal is None:
         return None
     journal = stack.enter_context(Journal(job.journal, identity(session, job, reading), resume=resume))
@@ -110,6 +110,15 @@ def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool,
     if journal.n_recalled:
         log.info("continuing %r: %d utterances were recognised before", job.name, journal.n_recalled)
     return journal
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # which says no more than that
+        raise OutputError(
+            f"cannot write in {str(folder)!r}: it is no directory; choose another place with -o"
+        ) from error
 
 
 def forget_if_empty(journal: Journal) -> None:
@@ -142,12 +151,13 @@ def writing(job: Job) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = job.targets[0].path if job.targets else "standard output"
+        where = repr(str(job.targets[0].path)) if job.targets else "to standard output"
         reason = error.strerror or str(error)
-        raise OutputError(
-            f"cannot write {str(where)!r}: {reason}; what was recognised is kept where that was possible, and the same"
-            " command continues"
-        ) from error
+        if job.journal is not None and job.journal.exists():
+            then = "what was recognised is kept: make room, and the same command continues"
+        else:
+            then = "choose another place with -o"
+        raise OutputError(f"cannot write {where}: {reason}; {then}") from error
 
 
 @contextmanager
