@@ -212,6 +212,33 @@ def test_speakers_talking_at_once_get_cues_of_their_own_in_order_of_time() -> No
     assert all({word.text for word in c.words} <= {" uh", " huh"} for c in cues if c.speaker == "right")
 
 
+@given(st.data())
+def test_two_speakers_cues_come_in_the_order_they_were_spoken(data) -> None:
+    said: dict[str, float] = {}
+    segments = []
+    for speaker in "AB":
+        time = data.draw(st.floats(0, 5))
+        for _ in range(data.draw(st.integers(1, 6))):
+            words = []
+            for _ in range(data.draw(st.sampled_from([2, 5, 40]))):
+                words.append(Word(f" {speaker}{len(said)}", time, time + 0.3))
+                said[words[-1].text.strip()] = time
+                time += 0.4
+            segments.append(Segment(tuple(words), speaker=speaker))
+            time += data.draw(st.sampled_from([0.05, 0.2, 2.0]))
+    segments.sort(key=lambda segment: segment.start)
+    starts = [said[cue.words[0].text.strip()] for cue in layout(segments)]
+    assert starts == sorted(starts)
+
+
+def test_a_mark_that_comes_long_after_its_word_still_ends_it() -> None:
+    words = (Word("好", 0.0, 0.3), Word("吗", 0.3, 0.6), Word("？", 4.0, 4.2), Word("好", 6.0, 6.3))
+    for segments in ([Segment(words)], [Segment(words[:2]), Segment(words[2:])]):
+        cues = list(layout(segments))
+        assert [c.text for c in cues] == ["好吗？", "好"]
+        assert cues[0].end < 3.0
+
+
 def test_a_speakers_name_has_room_in_the_first_line() -> None:
     for cue in layout([spoken(english("some words of no weight at all " * 12), speaker="Margaret")]):
         assert columns(f"Margaret: {cue.lines[0]}") <= 42

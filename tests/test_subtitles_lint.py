@@ -52,6 +52,8 @@ def test_a_good_file_has_no_fault(judged, text) -> None:
         ("--> 00:00:05,000", "--> -00:00:05,000", ("error", "negative", 2)),
         ("00:00:03,100 --> 00:00:05,000", "00:00:00,100 --> 00:00:00,950", ("error", "order", 2)),
         ("01,000", "01.000", ("error", "decimal-sign", 1)),
+        ("00:00:03,000", "00:00:63,000", ("error", "time-syntax", 1)),
+        ("00:00:03,000", "00:61:03,000", ("error", "time-syntax", 1)),
         ("01,000 -->", "01,000 ->", ("error", "syntax", 0)),
         ("Good day.", "a --> b", ("error", "arrow", 2)),
         ("Good day.", "Good\n\nday.", ("error", "blank-line", 2)),

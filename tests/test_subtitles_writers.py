@@ -225,6 +225,14 @@ def test_rounding_never_makes_an_overlap_or_an_empty_span(steps, per_second: int
         time, last = time + pause / 500 + duration / 500, end
 
 
+@pytest.mark.parametrize("name", ["srt", "vtt", "ass"])
+def test_words_too_short_to_be_marked_are_still_shown(name: str) -> None:
+    words = (Word(" a", 1.0, 1.04), Word(" b", 1.04, 1.04))
+    file = io.StringIO()
+    write(name, [Segment(words)], file, layout=Layout(highlight_words=True))
+    assert re.sub(r"\{.*?\}", "", file.getvalue()).rstrip().endswith("a b")
+
+
 def test_karaoke_syllables_last_as_long_as_the_words() -> None:
     cue = Cue(1.0, 3.0, ((Word(" one", 1.0, 1.5), Word(" two", 1.7, 2.0)),))
     assert cue.lines == ("one two",)

@@ -8,10 +8,13 @@ BREATH = 0.05  # seconds; a shorter pause between words only makes the mark flic
 
 
 def frames(cue: Cue, *, escape: Callable[[str], str]) -> Iterator[tuple[float, float, tuple[str, ...]]]:
-    """Yield (start, end, lines) that follow each other without a gap from the cue's start to its end."""
+    """Yield (start, end, lines), at least one, that follow each other from the cue's start to its end."""
+    if cue.end <= cue.start:
+        yield cue.start, cue.end, marked(cue, None, escape)
+        return
     position = cue.start
     spoken = [(i, word) for i, word in enumerate(cue.words) if word.end - word.start >= BREATH]
-    for (i, word), following in zip(spoken, [*spoken[1:], None], strict=True):
+    for (i, word), following in zip(spoken, [*spoken, None][1:], strict=True):
         if word.start - position >= BREATH:
             yield position, word.start, marked(cue, None, escape)
             position = word.start

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from asr_cli.subtitles.atoms import LONG_PAUSE, SENTENCE_ENDS, atoms
-from asr_cli.subtitles.columns import breaks_freely, columns
+from asr_cli.subtitles.columns import CLOSING, breaks_freely, columns
 from asr_cli.subtitles.cue import Cue, name_prefix
 from asr_cli.subtitles.division import Divider
 from asr_cli.subtitles.repair import cut_wide, repair
@@ -50,10 +50,11 @@ class Typesetter:
         for word in join(self.words, words):
             if self.words and self.is_pause(word, SILENCE):
                 self.set(final=True)
-            self.words.append(word)
+            self.words.append(clinging(word, self.words[-1]) if self.words else word)
             if len(self.words) >= N_WORDS:
                 self.set(final=False)
-        yield from self.release(words[0].start)
+        # What is still in hand began before what came just now; nothing after it may pass.
+        yield from self.release(min(words[0].start, self.words[0].start if self.words else words[0].start))
 
     def finish(self) -> Iterator[Cue]:
         self.set(final=True)
@@ -65,6 +66,8 @@ class Typesetter:
 
     def is_pause(self, word: Word, silence: float) -> bool:
         last = self.words[-1]
+        if is_mark(word):  # nobody says it, so nobody waited before it; and it may not begin a line
+            return False
         ended = last.text[-1] in SENTENCE_ENDS or last.text[-1] == "."
         return word.start - last.end >= (LONG_PAUSE if ended else silence)
 
@@ -104,6 +107,18 @@ def join(before: list[Word], words: list[Word]) -> list[Word]:
     if not (first.text[0].isspace() or breaks_freely(first.text[0]) or breaks_freely(last.text[-1])):
         first = replace(first, text=" " + first.text)
     return [first, *words[1:]]
+
+
+def is_mark(word: Word) -> bool:
+    """Whether it is nothing but what may not begin a line."""
+    return all(character in CLOSING for character in word.text.strip())
+
+
+def clinging(word: Word, last: Word) -> Word:
+    """A mark that a recogniser put far behind its word, or set to last, ends with the word."""
+    if not is_mark(word) or word.start - last.end < LONG_PAUSE:
+        return word
+    return replace(word, start=last.end, end=last.end)
 
 
 def timed(cue: Cue, following: float | None, style: Style) -> tuple[Cue, float]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from asr_cli.subtitles.problem import Problem, error, warning
 
-SRT_TIMES = re.compile(r"(-?)\d{2,}:\d{2}:\d{2}([,.])\d{3} --> (-?)\d{2,}:\d{2}:\d{2}([,.])\d{3}\s*$")
-VTT_TIMES = re.compile(r"(-?)(?:\d{2,}:)?\d{2}:\d{2}([,.])\d{3} --> (-?)(?:\d{2,}:)?\d{2}:\d{2}([,.])\d{3}(?:\s.*)?$")
+CLOCK = r"[0-5]\d:[0-5]\d([,.])\d{3}"
+SRT_TIMES = re.compile(rf"(-?)\d{{2,}}:{CLOCK} --> (-?)\d{{2,}}:{CLOCK}\s*$")
+VTT_TIMES = re.compile(rf"(-?)(?:\d{{2,}}:)?{CLOCK} --> (-?)(?:\d{{2,}}:)?{CLOCK}(?:\s.*)?$")
 NUMBER = re.compile(r"\s*\d+\s*$")
 NOT_CUES = ("NOTE", "STYLE", "REGION")
 
