@@ -35,6 +35,7 @@ class Typesetter:
         self.words: list[Word] = []  # one speaker's, without a long silence; not in a cue yet
         self.speaker: str | None = None
         self.clocks: dict[str | None, float] = {}  # each speaker's times run forwards
+        self.begun: dict[str | None, float] = {}  # where each speaker's last cue starts
         self.waiting: list[tuple[float, int, Cue, Style]] = []  # a heap: another speaker's may belong before these
         self.n_cues = 0
         self.shown: tuple[Cue, Style] | None = None  # the last cue: its end depends on the next one's start
@@ -82,7 +83,9 @@ class Typesetter:
         cues = divider.cues()
         chosen = cues if final else cues[: max(1, len(cues) - 2)]
         for i, j in chosen:
-            cue = Cue(pieces[i].start, pieces[j - 1].end, divider.rows(i, j), self.speaker)
+            # A word cut in two may reach past the start of the next one; a speaker's cues keep their order all the same.
+            begin = self.begun[self.speaker] = max(pieces[i].start, self.begun.get(self.speaker, 0.0))
+            cue = Cue(begin, max(pieces[j - 1].end, begin), divider.rows(i, j), self.speaker)
             heapq.heappush(self.waiting, (cue.start, self.n_cues, cue, style))
             self.n_cues += 1
         self.words = [word for piece in pieces[chosen[-1][1] :] for word in piece.words]
