@@ -1,11 +1,17 @@
 """The program as a user runs it: processes, standard streams, signals, exit codes."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import resource
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -141,6 +147,7 @@ def test_whoever_has_seen_enough_may_leave(example):
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert len(result.stdout.splitlines()) == 1
     assert "Traceback" not in result.stderr and "Broken" not in result.stderr
+    assert result.returncode in (0, 141)  # 0: the last line was written before head had gone
 
 
 def test_progress_is_events_when_asked(example, tmp_path):
@@ -233,6 +240,56 @@ def test_a_place_nobody_may_write_is_told(example, tmp_path):
         assert "choose another place with -o" in said(result) and "continues" not in said(result)
 
 
+def on_a_terminal(command, columns=60):
+    """Run a shell's command on a terminal of its own; what the screen got, without its colours and movements."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for name in ("COLUMNS", "LINES", "NO_COLOR"):
+        environment.pop(name, None)
+    process = subprocess.Popen(["sh", "-c", command], stdin=slave, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    screen = b""
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while piece := os.read(master, 4096):
+            screen += piece
+    os.close(master)
+    assert process.wait(60) == 0, screen
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode())
+
+
+def test_results_go_where_the_shell_sends_them_while_the_bar_is_on_the_terminal(example, tmp_path):
+    text = asr("transcribe", example).stdout.decode()
+    screen = on_a_terminal(f"asr transcribe '{example}' > '{tmp_path}/a.txt'; asr vad '{example}' > '{tmp_path}/b.txt'")
+    assert (tmp_path / "a.txt").read_text() == text
+    assert len((tmp_path / "b.txt").read_text().splitlines()) == 5
+    assert "recognise" in screen and "good morning" not in screen.splitlines()
+
+
+def test_results_on_the_terminal_stand_above_the_bar_unbroken(example):
+    lines = asr("transcribe", example).stdout.decode().splitlines()
+    screen = on_a_terminal(f"asr transcribe '{example}'")
+    seen = [line.rstrip("\r").rpartition("\r")[2] for line in screen.split("\n")]
+    seen = [line for line in seen if line in lines]
+    assert seen == lines
+    assert "progress.description" not in screen
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_no_crash(example, tmp_path, closed):
+    command = f"'{sys.executable}' -m asr transcribe '{example}' -o '{tmp_path}/out.txt' {closed}"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert result.returncode == 0 and "Traceback" not in said(result)
+    assert (tmp_path / "out.txt").read_text()
+
+
+def test_text_that_a_closed_output_cannot_take_is_a_failure(example):
+    result = subprocess.run(
+        ["sh", "-c", f"'{sys.executable}' -m asr transcribe '{example}' >&-"], capture_output=True, check=False
+    )
+    assert result.returncode == 1 and "cannot write to standard output" in said(result)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_standard_output_that_takes_nothing_is_told(example):
     with Path("/dev/full").open("w") as full:
@@ -314,4 +371,6 @@ def test_completion_is_there_for_shells():
     result = asr("--show-completion", "bash")
     assert result.returncode == 0 and b"_ASR_COMPLETE" in result.stdout
     result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr tr", "COMP_CWORD": "1"})
-    assert b"transcribe" in result.stdout
+    assert result.stdout.split() == [b"transcribe"]
+    result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr vad --exp", "COMP_CWORD": "2"})
+    assert result.stdout.split() == [b"--export"]

@@ -83,7 +83,7 @@ class Typesetter:
         cues = divider.cues()
         chosen = cues if final else cues[: max(1, len(cues) - 2)]
         for i, j in chosen:
-            # A word cut in two may reach past the start of the next one; a speaker's cues keep their order all the same.
+            # Half of a word that was cut in two may begin after the word that follows it.
             begin = self.begun[self.speaker] = max(pieces[i].start, self.begun.get(self.speaker, 0.0))
             cue = Cue(begin, max(pieces[j - 1].end, begin), divider.rows(i, j), self.speaker)
             heapq.heappush(self.waiting, (cue.start, self.n_cues, cue, style))

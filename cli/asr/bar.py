@@ -1,7 +1,7 @@
 """The bar of a terminal: audio time, so that it never jumps, and the newest text below it."""
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, Task
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from asr.console import clock
@@ -33,6 +33,6 @@ class NewestBelow(Progress):
 
 def make_bar() -> Progress:
     return NewestBelow(
-        "[progress.description]{task.description}", BarColumn(bar_width=26), AudioTime(), Pace(),
-        console=Console(stderr=True), transient=True,
+        TextColumn("{task.description}"), BarColumn(bar_width=26), AudioTime(), Pace(),
+        console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
     )  # fmt: skip

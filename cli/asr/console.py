@@ -1,12 +1,14 @@
 """All that the program says, on standard error: notices, warnings, errors, progress. Results are not said here."""
 
+import io
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -22,6 +24,8 @@ class Console:
     def __init__(self, *, quiet: bool = False, verbose: bool = False, json: bool = False, debug: bool = False) -> None:
         self.quiet, self.verbose, self.json, self.debug = quiet, verbose, json, debug
         self._bar: Bar | None = None
+        # Results on the terminal that the bar is drawn on go above it; anywhere else they are none of its business.
+        self.results: TextIO = cast(TextIO, AboveBar(self)) if is_one_terminal() else sys.stdout
         self._attach()
 
     def notice(self, text: str, **data: Any) -> None:
@@ -61,13 +65,23 @@ class Console:
                 yield Progress(self, name, total, bar, bar.add_task("recognise", total=total, name=name, newest=""))
             finally:
                 self._bar = None
+                self.results.flush()
+
+    @property
+    def has_bar(self) -> bool:
+        return self._bar is not None
+
+    def above_bar(self, line: str) -> bool:
+        """Print a line above the bar, if there is one."""
+        if self._bar is None:
+            return False
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return True
 
     def _print(self, text: str) -> None:
         # A name that is no UTF-8 on the disk must not stop a message about it.
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
+        if not self.above_bar(text):
             print(text, file=sys.stderr, flush=True)
 
     def _attach(self) -> None:
@@ -75,6 +89,34 @@ class Console:
         log.handlers = [Relay(self)]
         log.setLevel(logging.INFO)
         log.propagate = False
+
+
+class AboveBar(io.TextIOBase):
+    """Standard output while a bar may stand on the same terminal: whole lines go above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begun = ""  # a line without its end yet
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if not self._console.above_bar(line):
+                print(line)
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._console.has_bar:  # under a bar, half a line would be drawn over
+            sys.stdout.write(self._begun)
+            sys.stdout.flush()
+            self._begun = ""
+
+
+def is_one_terminal() -> bool:
+    """Whether standard output and standard error are shown on the same screen."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return False
+    return os.fstat(sys.stdout.fileno()).st_rdev == os.fstat(sys.stderr.fileno()).st_rdev
 
 
 class Relay(logging.Handler):

@@ -44,11 +44,13 @@ Exit: 0 ok · 1 all failed · 2 usage · 3 some files failed · 4 no model · 5 
 """
 EXIT = {"UsageError": 2, "ModelError": 4, "InputError": 5, "DependencyError": 6}
 INTERRUPTED = 130
+COMPLETION = "_ASR_COMPLETE"  # how a shell asks, with no arguments
 
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
     """The program. Ends the process with its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A console that is not UTF-8 shows what it can; it never stops a transcript.
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
@@ -58,6 +60,10 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # `asr ... | head -1` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+    except OSError as error:  # only the last flush: whatever else goes wrong was answered
+        complain(f"cannot write to standard output: {error.strerror}", "E-OUTPUT", as_json="--json" in argv)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     if code == INTERRUPTED:
         # All is written and closed; from here on a second Ctrl-C could only change the exit code.
         sys.stderr.flush()
@@ -65,7 +71,19 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+def replace_closed_streams() -> None:
+    """`asr ... >&-`: Python has no stream then. What is written there fails, messages alone may vanish."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
 def answer(argv: list[str]) -> int:
+    if COMPLETION in os.environ:
+        return guarded(argv)
     if not argv or argv in (["--help"], ["-h"], ["help"]):
         print(top_help())
         return 0 if argv else 2
@@ -89,17 +107,18 @@ def guarded(argv: list[str]) -> int:
     from asr.clicks import Abort, ClickException, Exit
     from asr_cli.errors import AsrError
 
+    as_json = "--json" in argv
     try:
         return invoke(argv)
     except Exit as wanted:
         return wanted.exit_code
     except ClickException as error:
-        complain(error.format_message(), "E-USAGE", getattr(error, "ctx", None))
+        complain(error.format_message(), "E-USAGE", getattr(error, "ctx", None), as_json=as_json)
         return int(error.exit_code)
     except AsrError as error:
         if "--debug" in argv:
             raise
-        complain(str(error), error.code)
+        complain(str(error), error.code, as_json=as_json)
         return exit_code(error)
     except (KeyboardInterrupt, Abort):
         return INTERRUPTED
@@ -108,7 +127,7 @@ def guarded(argv: list[str]) -> int:
     except Exception as error:
         if "--debug" in argv:
             raise
-        complain(f"{type(error).__name__}: {error}; this is a bug, --debug shows where", "E-BUG")
+        complain(f"{type(error).__name__}: {error}; this is a bug, --debug shows where", "E-BUG", as_json=as_json)
         return 1
 
 
@@ -116,8 +135,13 @@ def exit_code(error: Exception) -> int:
     return next((EXIT[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in EXIT), 1)
 
 
-def complain(message: str, code: str, context: Any = None) -> None:
+def complain(message: str, code: str, context: Any = None, *, as_json: bool = False) -> None:
     message = message.encode("utf-8", "backslashreplace").decode()
+    if as_json:
+        import json
+
+        print(json.dumps({"event": "error", "message": message, "code": code}, ensure_ascii=False), file=sys.stderr)
+        return
     print(f"asr: {message}  [{code}]", file=sys.stderr)
     if context is not None:
         print(f"Options: {context.command_path} --help", file=sys.stderr)
@@ -127,7 +151,11 @@ def invoke(argv: list[str]) -> int:
     from asr.tree import build
 
     root = build()
-    result = root.main(args=argv, prog_name="asr", standalone_mode=False)
+    if COMPLETION in os.environ:
+        root.main(args=argv, prog_name="asr")  # answers the shell and exits
+    # Not through main(): it would call a reader that has seen enough a failure.
+    with root.make_context("asr", argv) as context:
+        result = root.invoke(context)
     return result if isinstance(result, int) else 0
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -86,11 +85,11 @@ def work(
             if stop.is_set():
                 return
             with tally.failures_of(job):
-                show_heading(job, jobs)
+                show_heading(job, jobs, console)
                 with console.progress(job.name, total(job.source, reading, console)) as progress:
                     outcome = transcribe_job(
                         session, job, reading, layout,
-                        resume=request.output.resume, stdout=sys.stdout, stop=stop,
+                        resume=request.output.resume, stdout=console.results, stop=stop,
                         show=partial(watched, progress=progress, console=console),
                     )  # fmt: skip
                 tally.done(outcome)
@@ -132,10 +131,10 @@ def skipped(job: Job, console: Console) -> bool:
     return job.is_done
 
 
-def show_heading(job: Job, jobs: Sequence[Job]) -> None:
+def show_heading(job: Job, jobs: Sequence[Job], console: Console) -> None:
     if not job.targets and len(jobs) > 1:
         blank = "" if job is jobs[0] else "\n"
-        print(f"{blank}==> {job.name} <==", flush=True)
+        print(f"{blank}==> {job.name} <==", file=console.results, flush=True)
 
 
 def total(source: str, reading: "ReadOptions", console: Console) -> float | None:
