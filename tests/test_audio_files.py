@@ -185,6 +185,32 @@ def test_late_sound_keeps_its_place_in_the_video(each_ffmpeg: str, tmp_path: Pat
     assert np.abs(samples[:15_500]).max() < 1e-3 < np.abs(samples[16_500:]).max()
 
 
+def test_a_recording_whose_rate_and_channels_change_keeps_its_times(each_ffmpeg: str, tmp_path: Path) -> None:
+    """As joined MP3s do, and television between a programme and its advertisements."""
+    whole = b""
+    for name, hertz, rate, channels in (("a", 300, 44_100, 2), ("b", 600, 22_050, 1), ("c", 900, 48_000, 2)):
+        encode(
+            tmp_path / f"{name}.mp3",
+            "-f",
+            "lavfi",
+            "-i",
+            f"sine={hertz}:d=2",
+            "-map",
+            "1:a",
+            "-ar",
+            str(rate),
+            "-ac",
+            str(channels),
+        )
+        whole += (tmp_path / f"{name}.mp3").read_bytes()
+    (tmp_path / "whole.mp3").write_bytes(whole)
+    samples = hear(tmp_path / "whole.mp3")
+    assert len(samples) == pytest.approx(6 * 16_000, abs=4000)
+    for half, hertz in ((1, 300), (5, 600), (9, 900)):
+        spectrum = np.abs(np.fft.rfft(samples[half * 8000 : half * 8000 + 16_000]))
+        assert abs(int(spectrum.argmax()) - hertz) <= 2
+
+
 def test_announced_durations_are_known_where_they_can_be(tones: dict[str, Path]) -> None:
     for suffix in ("wav", "flac", "mp3", "m4a", "ogg", "mka"):
         assert announced_duration(tones[suffix]) == pytest.approx(2, abs=0.06), suffix

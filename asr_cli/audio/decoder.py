@@ -1,5 +1,6 @@
 """One running ffmpeg: bytes in where they must be fed, samples out, its words kept, no trace when closed."""
 
+import re
 import struct
 import subprocess
 import threading
@@ -12,12 +13,18 @@ from typing import IO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_cli.audio import SAMPLE_RATE
 from asr_cli.audio.ffmpeg import runnable
 from asr_cli.errors import AsrError
 
 FEED_BYTES = 65_536
 HEAD_LINES, TAIL_LINES = 400, 40  # a damaged file makes ffmpeg complain once a packet
 BYTES_PER_SAMPLE = 4
+# The framecrc format: the unit of time, and a line for the first frame: stream, dts, pts, duration, size, checksum.
+# Sought anywhere in a line, for ffmpeg may be in the middle of saying something else.
+TIME_UNIT = re.compile(r"#tb 0: (\d+)/(\d+)")
+FIRST_FRAME = re.compile(r"0, +-?\d+, +(-?\d+), +\d+, +\d+, 0x[0-9a-f]{8}")
+FIRST_FRAME_SECONDS = 10.0  # for that line to come; it is written before the samples are
 PATIENCE = 0.3  # seconds for a thread to notice that its pipe is closed
 
 
@@ -27,6 +34,9 @@ class Decoder:
     def __init__(self, command: list[str], read: Callable[[int], bytes] | None = None) -> None:
         self.n_channels = 0  # known once the first samples are there
         self.failure: AsrError | None = None  # what went wrong while feeding
+        self._lead: int | None = None  # frames of silence before the first sample; negative: so many are dropped
+        self._first_seconds = 0.0
+        self._first_known = threading.Event()
         self._head: list[str] = []
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         with runnable(command[0]):
@@ -54,8 +64,23 @@ class Decoder:
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
         """The next frames; fewer only at the end."""
-        if not self.n_channels:
+        if self._lead is None:
             self.n_channels = read_header(self._stdout)
+            self._lead = self._due() if self.n_channels else 0
+            self._decoded(max(-self._lead, 0))
+        n_silent = min(max(self._lead, 0), n_frames)
+        self._lead -= n_silent
+        decoded = self._decoded(n_frames - n_silent)
+        if not n_silent:
+            return decoded
+        return np.concatenate([np.zeros((n_silent, max(self.n_channels, 1)), np.float32), decoded])
+
+    def _due(self) -> int:
+        """When the first sample is due, in frames: a video's sound may begin late."""
+        self._first_known.wait(FIRST_FRAME_SECONDS)
+        return round(self._first_seconds * SAMPLE_RATE)
+
+    def _decoded(self, n_frames: int) -> NDArray[np.float32]:
         frame_bytes = max(self.n_channels, 1) * BYTES_PER_SAMPLE
         data = self._stdout.read(n_frames * frame_bytes) if self.n_channels else b""
         whole = len(data) - len(data) % frame_bytes
@@ -82,10 +107,18 @@ class Decoder:
             thread.join(PATIENCE)
 
     def _listen(self, stderr: IO[bytes]) -> None:
+        unit = 0.0
         with stderr:
-            for line in stderr:
+            for raw in stderr:
+                line = raw[:2000].decode("utf-8", "surrogateescape").rstrip("\n")
                 kept = self._head if len(self._head) < HEAD_LINES else self._tail
-                kept.append(line[:2000].decode("utf-8", "surrogateescape").rstrip("\n"))
+                kept.append(line)
+                if found := TIME_UNIT.search(line):
+                    unit = int(found[1]) / int(found[2])
+                elif unit and (found := FIRST_FRAME.search(line)) and not self._first_known.is_set():
+                    self._first_seconds = int(found[1]) * unit
+                    self._first_known.set()
+        self._first_known.set()
 
     def _feed(self, stdin: IO[bytes], read: Callable[[int], bytes]) -> None:
         try:

@@ -20,9 +20,10 @@ PLACE = "<input>"  # stands for what is opened until the command is whole
 REMOTE = "http,https,tcp,tls,httpproxy"
 STALL_TIMEOUT_US = 30_000_000  # a server that says nothing for 30 s has gone
 # 64 taps per phase instead of 32: half the width of the band lost below 8 kHz, at a hardly measurable price.
-# async=1 and first_pts=0 put silence where the recording has none, so times stay those of the video;
-# samples that are already right pass through untouched.
-RESAMPLE = f"aresample={SAMPLE_RATE}:filter_size=64:async=1:first_pts=0"
+# async=1 puts silence where the recording has none, so times stay those of the video; samples that are already right
+# pass through untouched. first_pts=0 would do so at the beginning too, but again wherever rate or channels change: the
+# decoder pads there itself.
+RESAMPLE = f"aresample={SAMPLE_RATE}:filter_size=64:async=1"
 
 
 def find_ffmpeg() -> str:
@@ -78,7 +79,10 @@ def input_options(protocols: str, pcm: PcmFormat | None, start: float) -> dict[s
 def decode_command(
     url: str, *, protocols: str, track: int = 0, start: float = 0.0, pcm: PcmFormat | None = None
 ) -> list[str]:
-    """Decode one track to 16 kHz float32 WAV on stdout, all its channels; stderr tells what was opened."""
+    """Decode one track to 16 kHz float32 WAV on stdout, all its channels.
+
+    stderr tells what was opened, and when the first sample is due, as the framecrc format writes it.
+    """
     source = ffmpeg.input(PLACE, **input_options(protocols, pcm, start))
     # WAV rather than bare samples: its header says how many channels there are, without a look beforehand.
     wanted = {
@@ -88,8 +92,10 @@ def decode_command(
         "map_metadata": -1,
         "fflags": "+bitexact",
     }
-    output = ffmpeg.output(source[f"a:{track}"], "pipe:1", **wanted)
-    return [*quiet(), *placed(ffmpeg.get_args(output), url)]
+    sound = source[f"a:{track}"]
+    first = {"format": "framecrc", "acodec": "pcm_s16le", "frames:a": 1, "flush_packets": 1}
+    outputs = (ffmpeg.output(sound, "pipe:1", **wanted), ffmpeg.output(sound, "pipe:2", **first))
+    return [*quiet(), *placed(ffmpeg.get_args(ffmpeg.merge_outputs(*outputs)), url)]
 
 
 def inspect_command(url: str, *, protocols: str, pcm: PcmFormat | None = None) -> list[str]:
