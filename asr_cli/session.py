@@ -13,7 +13,7 @@ from asr_cli import pipeline, registry
 from asr_cli.audio import Audio
 from asr_cli.catalog import VAD_CARDS, find_folder
 from asr_cli.errors import ModelError, UsageError
-from asr_cli.longform.batch import Memory
+from asr_cli.longform.batch import Memory, until
 from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
 from asr_cli.registry import Backend, LoadOptions, ModelCard
@@ -103,14 +103,22 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def speech(self, source: Source, options: ReadOptions | None = None, *, keep: bool = False) -> Iterator[Stretch]:
-        """Each stretch of speech as soon as its end is known."""
+    def speech(
+        self,
+        source: Source,
+        options: ReadOptions | None = None,
+        *,
+        keep: bool = False,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Stretch]:
+        """Each stretch of speech as soon as its end is known. stop: once set, the recording ends there."""
         from asr_cli.audio.channels import read_channels
         from asr_cli.vad.fsmn import FsmnVad
 
         options = options or ReadOptions()
         check(options)
-        with read_channels(source, **asdict(options)) as [(_, blocks)]:
+        with read_channels(source, **asdict(options)) as [(_, whole)]:
+            blocks = until(stop, whole)
             if not keep and isinstance(self.vad, FsmnVad):
                 yield from (Stretch(start, end) for start, end in self.vad.spans(blocks))
             else:

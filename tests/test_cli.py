@@ -32,6 +32,13 @@ def said(result):
     return result.stderr.decode()
 
 
+def wait_for(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def imported(*arguments):
     """The modules that a command imports."""
     result = subprocess.run(
@@ -164,6 +171,97 @@ def test_speech_is_listed_and_exported(example, tmp_path):
     assert len(segments) == 5 and all(start < end for start, end in segments)
     assert len(list((tmp_path / "parts").glob("morning-*.wav"))) == 5
     assert len(asr("vad", example, "-f", "rttm").stdout.splitlines()) == 5
+
+
+def test_a_list_of_speech_appears_only_when_it_is_whole(example, tmp_path):
+    (tmp_path / "bad.mp3").write_text("no sound")
+    (tmp_path / "old.json").write_text("{}")
+    result = asr("vad", tmp_path / "bad.mp3", "-f", "json", "-o", tmp_path / "old.json")
+    assert result.returncode == 5 and (tmp_path / "old.json").read_text() == "{}"
+    result = asr("vad", tmp_path / "bad.mp3", "-f", "json")
+    assert result.returncode == 5 and result.stdout == b""
+    assert asr("vad", example, "-o", f"{tmp_path}/lists/").returncode == 0
+    assert len((tmp_path / "lists" / "morning.txt").read_text().splitlines()) == 5
+    assert not list(tmp_path.rglob("*.part.*"))
+
+
+def test_an_interrupted_list_of_speech_keeps_its_partial_name(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asr", "vad", "-", "--pcm", "16000", "-o", tmp_path / "list.txt"], stdin=subprocess.PIPE
+    )
+    process.stdin.write(bytes(32_000 * 15))
+    process.stdin.flush()
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)  # while it waits for more, which never comes
+    assert process.wait(20) == 130
+    process.stdin.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["list.part.txt"]
+
+
+def test_no_recording_is_overwritten_by_a_list_of_its_own_speech(example, tmp_path):
+    path = tmp_path / "talk.mp3"
+    path.write_bytes(example.read_bytes())
+    assert asr("vad", path, "-o", path).returncode == 2
+    assert path.read_bytes() == example.read_bytes()
+
+
+def test_parts_of_two_recordings_never_share_a_name(example, tmp_path):
+    (tmp_path / "sub").mkdir()
+    for path in (tmp_path / "talk.mp3", tmp_path / "sub" / "talk.mp3"):
+        path.write_bytes(example.read_bytes())
+    result = asr("vad", tmp_path / "talk.mp3", tmp_path / "sub" / "talk.mp3", "--export", tmp_path / "parts")
+    assert result.returncode == 2 and not (tmp_path / "parts").exists()
+
+
+def test_waiting_for_a_silent_pipe_ends_when_asked(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for source in ("-", tmp_path / "pipe"):
+        process = subprocess.Popen([sys.executable, "-m", "asr", "transcribe", source], stdin=subprocess.PIPE)
+        time.sleep(4)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 130
+        process.stdin.close()
+
+
+def test_a_pipe_is_heard_though_a_bar_would_like_to_know_its_length(example):
+    assert len(asr("vad", "/dev/stdin", stdin=example.read_bytes()).stdout.splitlines()) == 5
+    command = f"'{sys.executable}' -m asr vad <(cat '{example}')"
+    assert len(subprocess.run(["bash", "-c", command], capture_output=True, check=False).stdout.splitlines()) == 5
+
+
+def test_a_name_that_is_no_utf_8_is_just_a_name(example, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.mp3")
+    path.write_bytes(example.read_bytes())
+    assert asr("srt", tmp_path).returncode == 0
+    assert sorted(tmp_path.iterdir()) == [path, path.with_suffix(".srt")]
+
+
+def test_nothing_of_another_recording_s_is_taken_for_a_partial_result(example, tmp_path):
+    for name in ("talk.part.mp3", "talk.mp3"):
+        (tmp_path / name).write_bytes(example.read_bytes())
+    assert asr("srt", tmp_path / "talk.part.mp3", tmp_path / "talk.mp3").returncode == 2
+    (tmp_path / "talk.part.srt").write_text("mine")
+    result = asr("srt", tmp_path / "talk.mp3")
+    assert result.returncode == 1 and "is in the way" in said(result)
+    assert (tmp_path / "talk.part.srt").read_text() == "mine"
+
+
+def test_two_runs_on_one_result_notice_each_other(example, tmp_path):
+    talk = long_recording(example, tmp_path)
+    first = subprocess.Popen([sys.executable, "-m", "asr", "srt", talk, "--threads", "1"], stderr=subprocess.DEVNULL)
+    wait_for(lambda: (tmp_path / ".long.asr-journal").exists())
+    second = asr("srt", talk)
+    assert second.returncode == 1 and "another asr is at work" in said(second)
+    assert first.wait(120) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp3", "long.srt"]
+
+
+def test_a_recording_s_pace_counts_only_what_was_heard(example, tmp_path):
+    result = asr("vad", example, "--start", "20", "--json")
+    assert result.returncode == 0
+    result = asr("transcribe", example, "--start", "20", "-o", tmp_path / "a.txt", "--json")
+    done = json.loads(said(result).splitlines()[-1])
+    assert done["event"] == "file_done" and done["audio_s"] < 7
 
 
 def test_a_part_is_heard_with_the_recording_s_times(example):

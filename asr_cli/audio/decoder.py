@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr_cli.audio import SAMPLE_RATE
 from asr_cli.audio.ffmpeg import runnable
+from asr_cli.audio.waiting import waiting
 from asr_cli.errors import AsrError
 
 FEED_BYTES = 65_536
@@ -65,7 +66,8 @@ class Decoder:
     def read(self, n_frames: int) -> NDArray[np.float32]:
         """The next frames; fewer only at the end."""
         if self._lead is None:
-            self.n_channels = read_header(self._stdout)
+            with waiting():
+                self.n_channels = read_header(self._stdout)
             self._lead = self._due() if self.n_channels else 0
             self._decoded(max(-self._lead, 0))
         n_silent = min(max(self._lead, 0), n_frames)
@@ -82,7 +84,8 @@ class Decoder:
 
     def _decoded(self, n_frames: int) -> NDArray[np.float32]:
         frame_bytes = max(self.n_channels, 1) * BYTES_PER_SAMPLE
-        data = self._stdout.read(n_frames * frame_bytes) if self.n_channels else b""
+        with waiting():
+            data = self._stdout.read(n_frames * frame_bytes) if self.n_channels else b""
         whole = len(data) - len(data) % frame_bytes
         return np.frombuffer(data[:whole], dtype="<f4").reshape(-1, max(self.n_channels, 1))
 

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 from asr_cli.audio import SAMPLE_RATE, Audio
 from asr_cli.audio.decoder import Decoder
-from asr_cli.audio.ffmpeg import decode_command
+from asr_cli.audio.ffmpeg import REMOTE, decode_command
 from asr_cli.audio.pcm import PcmFormat
 from asr_cli.audio.samples import cleaner, parse_channel, pick
 from asr_cli.audio.source import Opened, Source, open_source
@@ -54,9 +54,10 @@ def decode(
     track: int,
     pcm: PcmFormat | None,
     n_block: int,
+    jump: bool = True,
 ) -> Generator[Audio]:
     # ffmpeg cannot seek in a pipe: what comes before the start is decoded there, and dropped here.
-    seek = 0.0 if opened.read else start
+    seek = start if jump and not opened.read else 0.0
     command = decode_command(opened.url, protocols=opened.protocols, track=track, start=seek, pcm=pcm)
     clean = cleaner(opened.name)
     n_wanted = None if end is None else round((end - start) * SAMPLE_RATE)
@@ -71,9 +72,15 @@ def decode(
                 yield Audio(samples, start=start + n_heard / SAMPLE_RATE)
                 n_heard += len(frames)
             if len(frames) < n_asked:
-                n_before = n_skipped if opened.read else round(start * SAMPLE_RATE)
-                conclude(opened, decoder, n_heard, n_before, track=track, start=start)
+                if not n_heard and seek and opened.protocols == REMOTE:
+                    break
+                n_before = round(seek * SAMPLE_RATE) + n_skipped
+                conclude(opened, decoder, n_heard, n_before, n_skipped, track=track, start=start)
                 return
+        else:
+            return
+    # Nothing came: many a server cannot begin in the middle.
+    yield from decode(opened, start=start, end=end, channel=channel, track=track, pcm=pcm, n_block=n_block, jump=False)
 
 
 def skip(decoder: Decoder, n_frames: int) -> int:
@@ -83,14 +90,16 @@ def skip(decoder: Decoder, n_frames: int) -> int:
     return n_frames - n_left
 
 
-def conclude(opened: Opened, decoder: Decoder, n_heard: int, n_before: int, *, track: int, start: float) -> None:
+def conclude(
+    opened: Opened, decoder: Decoder, n_heard: int, n_before: int, n_skipped: int, *, track: int, start: float
+) -> None:
     """The stream has ended: was that the end of the recording?"""
     exit_code = decoder.finish()
     if decoder.failure:
         raise decoder.failure
     if n_heard:
         warn_if_cut_short(opened, decoder.report, exit_code, (n_before + n_heard) / SAMPLE_RATE)
-    elif opened.read and n_before:
+    elif n_skipped:
         raise InputError(f"{opened.name} ends at {n_before / SAMPLE_RATE:.2f} s, before the start given ({start:g} s)")
     else:
         raise unreadable(opened, decoder.report, track=track, start=start)

@@ -10,6 +10,7 @@ from pathlib import Path
 from asr_cli.errors import InputError, NotFoundError
 
 STDIN = "-"
+STDIN_PATHS = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 SUFFIXES = """
 3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi awb caf dts flac flv m2ts m4a m4b m4r m4v mka mkv mov mp2
 mp3 mp4 mpa mpc mpeg mpg mts mxf oga ogg ogm ogv opus ra rm rmvb sph spx ts tta voc vob w64 wav
@@ -28,8 +29,13 @@ def expand(inputs: Sequence[str], *, recursive: bool = False) -> list[str]:
 
 
 def meant(text: str, recursive: bool) -> list[str]:
-    if text == STDIN or is_url(text):
+    if text in STDIN_PATHS:  # opened by name, a redirected file would be read from wherever it stands
+        return [STDIN]
+    if text == STDIN:
         return [text]
+    if is_url(text):
+        scheme, _, rest = text.partition(":")
+        return [f"{scheme.lower()}:{rest}"]  # as ffmpeg knows it
     if text and "\0" not in text:
         if os.path.isdir(text):  # noqa: PTH112 - keeps "./x" and bytes that are no UTF-8 as they were typed
             return inside(text, recursive)
@@ -101,6 +107,8 @@ def not_found(text: str) -> NotFoundError:
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", text):
         return NotFoundError(f"{text!r} cannot be opened: only http and https addresses can be read")
     path = Path(text)
+    if os.path.islink(text):  # noqa: PTH114
+        return NotFoundError(f"{text!r} is a link to {os.readlink(text)!r}, which is not there")  # noqa: PTH115
     try:
         neighbors = [entry.name for entry in path.parent.iterdir()]
     except (OSError, ValueError):

@@ -1,9 +1,12 @@
 """What is in a recording, without decoding it and without ffprobe."""
 
+import os
+import stat
 import subprocess
+from pathlib import Path
 
 from asr_cli.audio.ffmpeg import inspect_command, runnable
-from asr_cli.audio.inputs import STDIN
+from asr_cli.audio.inputs import STDIN, is_url
 from asr_cli.audio.report import MediaInfo, parse
 from asr_cli.audio.source import Opened, Source, open_source
 from asr_cli.audio.trouble import announced_seconds, unreadable
@@ -17,8 +20,8 @@ def probe(source: Source) -> MediaInfo:
 
 
 def announced_duration(source: Source) -> float | None:
-    """The seconds a recording says it has; None where it cannot say (streams)."""
-    if source == STDIN or hasattr(source, "read"):
+    """The seconds a recording says it has; None where it cannot say, or could say it only once (streams)."""
+    if source == STDIN or hasattr(source, "read") or is_stream(source):
         return None
     try:
         with open_source(source, again=True) as opened:
@@ -26,6 +29,16 @@ def announced_duration(source: Source) -> float | None:
             return announced_seconds(opened, media) or media.duration
     except InputError:
         return None
+
+
+def is_stream(source: Source) -> bool:
+    """Whether a path is a pipe or a device: whoever reads from it takes it away from the next one."""
+    if not isinstance(source, str | os.PathLike) or is_url(os.fspath(source)):
+        return False
+    try:
+        return not stat.S_ISREG(Path(source).stat().st_mode)
+    except (OSError, ValueError):
+        return False  # to be told by whoever opens it
 
 
 def inspect(opened: Opened, *, track: int | None = None) -> MediaInfo:

@@ -17,6 +17,7 @@ from asr_cli.audio.ffmpeg import LOCAL, PIPED, REMOTE, local_url
 from asr_cli.audio.inputs import STDIN, is_url, not_found
 from asr_cli.audio.pcm import PcmFormat
 from asr_cli.audio.sniff import HEAD_BYTES, needs_seeking
+from asr_cli.audio.waiting import waiting
 from asr_cli.errors import InputError, OutputError, UsageError
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -75,7 +76,8 @@ def opened_path(text: str, stack: ExitStack, headed: bool) -> Opened:
             raise not_found(text)
         if stat.S_ISDIR(status.st_mode):
             raise InputError(f"{text!r} is a directory, not a recording; name the files in it")
-        file = stack.enter_context(open(text, "rb", buffering=0))  # noqa: PTH123, SIM115 - the stack closes it
+        with waiting():  # a pipe that nobody writes to yet
+            file = stack.enter_context(open(text, "rb", buffering=0))  # noqa: PTH123, SIM115 - the stack closes it
         if not stat.S_ISREG(status.st_mode):
             return streamed(file, repr(text), headed)
         head = file.read(HEAD_BYTES)
@@ -107,7 +109,8 @@ def reader(file: Any, name: str) -> Callable[[int], bytes]:
 
     def read(n_bytes: int) -> bytes:
         try:
-            data = method(n_bytes)
+            with waiting():
+                data = method(n_bytes)
         except OSError as error:
             raise InputError(f"cannot read {name}: {error.strerror or error}") from error
         if isinstance(data, str):

@@ -4,6 +4,7 @@ import logging
 import re
 
 from asr_cli.audio import sniff
+from asr_cli.audio.ffmpeg import find_ffmpeg, missing
 from asr_cli.audio.report import CUT_SHORT, MediaInfo, parse, reason
 from asr_cli.audio.source import Opened
 from asr_cli.errors import AsrError, InputError, NoAudioError
@@ -13,6 +14,8 @@ log = logging.getLogger("asr")
 
 def unreadable(opened: Opened, said: str, *, track: int = 0, start: float = 0.0) -> AsrError:
     """The error for a source out of which not one sample came."""
+    if not said.strip():
+        return missing(f"{find_ffmpeg()} does not work: it ended without a word")
     media = parse(said.replace(opened.url, ""))
     if media is None:
         return unopened(opened, said)

@@ -8,12 +8,18 @@ journal before the recogniser: the result is the same to the last byte as that o
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from types import ModuleType, TracebackType
+from typing import Any, Self, TextIO
 
 from asr_cli.audio import Audio
+from asr_cli.errors import OutputError
 from asr_cli.transcript import Segment, Word
+
+fcntl: ModuleType | None = None
+with suppress(ImportError):  # Windows has none; two runs at once are not noticed there
+    import fcntl
 
 VERSION = 1
 
@@ -28,10 +34,11 @@ class Journal:
     def __init__(self, path: Path, run: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
         self._header = {"version": VERSION, **run}
+        self._file = opened_alone(path)
         self._known = self._read() if resume else {}
         self.n_records = len(self._known)
-        self._file = path.open("a" if self._known else "w", encoding="utf-8")
         if not self._known:
+            self._file.truncate(0)
             self._append(self._header)
 
     @property
@@ -52,8 +59,10 @@ class Journal:
 
     def discard(self) -> None:
         """The recording is complete: the journal has done its work."""
-        self._file.close()
+        if fcntl is None:  # such systems do not remove what is open
+            self._file.close()
         self.path.unlink(missing_ok=True)
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -64,14 +73,13 @@ class Journal:
         self._file.close()
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        # All in ASCII: a file name need not be UTF-8.
+        self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def _read(self) -> dict[str, Segment]:
         """Earlier work of the same run; nothing when there is none or it was another run's."""
-        if not self.path.is_file():
-            return {}
         lines = self.path.read_bytes().splitlines(keepends=True)
         if not lines or parse(lines[0]) != self._header:
             return {}
@@ -84,7 +92,7 @@ class Journal:
             words = tuple(Word(*fields) for fields in record["words"])
             known[record["utterance"]] = Segment(words, speaker=record["speaker"])
             n_bytes += len(line)
-        os.truncate(self.path, n_bytes)
+        self._file.truncate(n_bytes)
         return known
 
 
@@ -104,6 +112,28 @@ class Channel:
     def _key(self, utterance: Audio) -> str:
         first = round(utterance.start * utterance.sample_rate)
         return f"{self._channel}:{first}:{len(utterance.samples)}"
+
+
+def opened_alone(path: Path) -> TextIO:
+    """The file, opened to append, ours alone until it is closed."""
+    while True:
+        file = path.open("a", encoding="utf-8")
+        if fcntl is None:
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The run that held it may have removed it between our opening and our locking.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BlockingIOError as error:
+            file.close()
+            raise OutputError(
+                f"another asr is at work on this recording's results (it holds {str(path)!r}); wait for it, or choose"
+                " another place with -o"
+            ) from error
+        except OSError:  # a file system without locks
+            return file
+        file.close()
 
 
 def parse(line: bytes) -> dict[str, Any] | None:

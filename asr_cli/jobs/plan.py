@@ -143,14 +143,24 @@ def refuse_collisions(jobs: Iterable[Job]) -> None:
     taken: dict[str, str] = {}
     for job in jobs:
         for target in job.targets:
-            # Case-blind, because some file systems are.
-            key = str(target.path.absolute()).casefold()
-            if key in taken:
-                raise UsageError(
-                    f"{taken[key]} and {job.source} would both write {target.path}; transcribe them into different"
-                    " directories"
-                )
-            taken[key] = job.source
+            if is_same_file(target.path, job.source):
+                raise UsageError(f"{job.source} would be overwritten by its own result; choose another place with -o")
+            for path in (target.path, target.partial):
+                # Case-blind, because some file systems are.
+                key = str(path.absolute()).casefold()
+                if key in taken:
+                    raise UsageError(
+                        f"{taken[key]} and {job.source} would both write {path}; put their results into different"
+                        " directories"
+                    )
+                taken[key] = job.source
+
+
+def is_same_file(path: Path, source: str) -> bool:
+    try:
+        return not is_elsewhere(source) and path.samefile(source)
+    except (OSError, ValueError):
+        return False
 
 
 def is_elsewhere(source: str) -> bool:

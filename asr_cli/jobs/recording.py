@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from asr_cli.errors import OutputError
 from asr_cli.jobs.journal import Journal
@@ -20,6 +22,7 @@ from asr_cli.transcript import Segment
 
 log = logging.getLogger("asr")
 
+T = TypeVar("T")
 Show = Callable[[Iterable[Segment], Transcription], Iterable[Segment]]
 
 
@@ -62,9 +65,10 @@ def transcribe_job(
         heard = session.transcribe(job.source, reading, memories=journal, stop=stop)
         stack.callback(heard.close)
         files = [stack.enter_context(partial_file(target)) for target in job.targets]
+        segments = primed(show(heard, heard))
         outputs = [start(target.format, file, layout) for target, file in zip(job.targets, files, strict=True)]
         outputs = outputs or [start(job.format, stdout, layout)]
-        n_segments, position = feed(show(heard, heard), outputs)
+        n_segments, position = feed(segments, outputs)
         for output in outputs:
             output.finish(Info(language=heard.language, duration=heard.duration, model=heard.model))
         for file in files:
@@ -73,11 +77,18 @@ def transcribe_job(
         written = keep(job.targets, complete)
         if complete and journal is not None:
             journal.discard()
+    duration = max(0.0, heard.duration - reading.start)
     if complete and not n_segments:
         wrote = "; wrote empty results" if written else ""
-        text = f"no speech found in {job.name!r} (0.0 s of {heard.duration:.1f} s){wrote}"
+        text = f"no speech found in {job.name!r} (0.0 s of {duration:.1f} s){wrote}"
         log.warning(text, extra={"code": "W-NO-SPEECH"})
-    return Outcome(job, heard.duration, time.monotonic() - begun, n_segments, position, complete, written)
+    return Outcome(job, duration, time.monotonic() - begun, n_segments, position, complete, written)
+
+
+def primed(items: Iterable[T]) -> Iterator[T]:
+    """The same items, the first already there: a recording that cannot be read fails before a file is begun."""
+    iterator = iter(items)
+    return chain(list(islice(iterator, 1)), iterator)
 
 
 def feed(segments: Iterable[Segment], outputs: Iterable[Output]) -> tuple[int, float]:
@@ -105,8 +116,14 @@ def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool,
         make_folder(target.path.parent)
     if job.journal is None:
         return None
+    for target in job.targets:
+        if target.partial.exists() and not job.journal.exists():
+            raise OutputError(
+                f"{str(target.partial)!r} is in the way, and no earlier run left it here; move it, or choose another"
+                " place with -o"
+            )
     journal = stack.enter_context(Journal(job.journal, identity(session, job, reading), resume=resume))
-    stack.callback(forget_if_empty, journal)
+    stack.push(partial(forget_if_empty, journal))
     if journal.n_recalled:
         log.info("continuing %r: %d utterances were recognised before", job.name, journal.n_recalled)
     return journal
@@ -121,9 +138,9 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def forget_if_empty(journal: Journal) -> None:
+def forget_if_empty(journal: Journal, kind: type[BaseException] | None, *_: object) -> None:
     """A recording that could not even be opened leaves nothing behind."""
-    if not journal.n_records:
+    if kind is not None and not journal.n_records:
         journal.discard()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from asr_cli.audio import Audio
+from asr_cli.audio.waiting import Interrupted
 from asr_cli.errors import ModelError
 from asr_cli.protocols import Recognizer
 from asr_cli.transcript import Segment, Word
@@ -48,11 +49,12 @@ def recognize(
 
 
 def until(stop: threading.Event | None, items: Iterable[T]) -> Iterator[T]:
+    """The items, until somebody says stop; also while the next one is being waited for."""
     iterator = iter(items)
     while stop is None or not stop.is_set():
         try:
             item = next(iterator)
-        except StopIteration:
+        except (StopIteration, Interrupted):
             return
         if stop is not None and stop.is_set():
             return

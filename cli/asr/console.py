@@ -51,6 +51,17 @@ class Console:
         if self.json:
             self._print(json.dumps({"event": kind, **data}, ensure_ascii=False))
 
+    def segment(self, start: float, end: float, text: str | None = None, speaker: str | None = None) -> None:
+        """What has just been found, for who wants to see it; text: None where only speech was looked for."""
+        if self.json:
+            words = {} if text is None else {"text": text, "speaker": speaker}
+            self.event("segment", start=round(start, 3), end=round(end, 3), **words)
+        elif self.verbose:
+            from asr_cli.subtitles.txt import timestamped_line
+            from asr_cli.transcript import Segment, Word
+
+            self.notice(timestamped_line(Segment((Word(text or "", start, end),), speaker=speaker)).rstrip())
+
     @contextmanager
     def progress(self, name: str, total: float | None) -> Iterator["Progress"]:
         """total: seconds of audio, or None when nobody knows."""

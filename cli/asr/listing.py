@@ -1,18 +1,20 @@
 """The stretches of speech that `asr vad` lists, in its formats."""
 
 import json
-import sys
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from asr.console import Console
 from asr.options import InputFlags, ScreenFlags
-from asr.run import Tally, finite, reading_options, sources_of, stopping, total
+from asr.run import Tally, reading_options, show_heading, sources_of, stopping, total
 from asr.vad_options import VadFlags, endpoint_options
 from asr_cli.errors import OutputError, UsageError
-from asr_cli.jobs.plan import Job, Source, stem
+from asr_cli.jobs.plan import Job, Source, Target, refuse_collisions, stem
 
 if TYPE_CHECKING:
     from asr_cli.options import ReadOptions
@@ -22,53 +24,129 @@ Spans = Iterable[tuple[float, float]]
 Write = Callable[[Spans, str, TextIO], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What listing one recording needs, whichever it is."""
+
+    listener: "Listener"
+    reading: "ReadOptions"
+    console: Console
+    stop: threading.Event
+    export: Path | None
+
+
 def run(
     files: list[str],
     source: InputFlags,
     screen: ScreenFlags,
     options: VadFlags,
     *,
-    output_format: str,
+    output_format: str | None,
     output: str | None,
     export: Path | None,
     model_dir: Path | None,
 ) -> int:
     """List the speech of every recording; give the exit code."""
     console = Console(quiet=screen.quiet, verbose=screen.verbose, json=screen.json, debug=screen.debug)
-    if output_format not in FORMATS:
-        raise UsageError(f"{output_format!r} is no format of speech; known: {', '.join(FORMATS)}")
     if source.channels == "split":
         raise UsageError("--channels split would list several speakers as one; take left, right or mix")
+    wanted = wanted_format(output_format, output)
     reading = reading_options(source)
-    tally = Tally(console, n_inputs=len(files))
+    tally = Tally(console)
     found = list(sources_of(files, source.recursive, tally))
-    if len(found) > 1 and output_format == "json":
-        raise UsageError("several recordings cannot share one JSON object; list them one by one")
-    tally.n_inputs = max(tally.n_inputs, len(found) + len(tally.failures))
-    if found:
+    jobs = plan(found, wanted, output)
+    if export is not None:
+        refuse_twins(found, export)
+    tally.n_inputs = len(jobs) + len(tally.failures)
+    if jobs:
         from asr_cli.options import ModelOptions
         from asr_cli.session import Listener
 
         asked = ModelOptions(vad_model=options.vad_model, model_dir=model_dir, vad=endpoint_options(options))
-        with Listener(asked) as listener, opened(output) as file, stopping(console) as stop:
-            for recording in found:
-                with tally.failures_of(Job(recording.path, output_format)):
-                    spans = listen(listener, recording, reading, console, export)
-                    FORMATS[output_format](finite(spans, stop), stem(recording.path), file)
+        with Listener(asked) as listener, stopping(console) as stop:
+            listing = Listing(listener, reading, console, stop, export)
+            for job in jobs:
                 if stop.is_set():
-                    tally.interrupted = True
                     break
+                with tally.failures_of(job):
+                    if wanted == "txt":
+                        show_heading(job, jobs, console)
+                    write(job, listing, tally)
     return tally.conclude()
 
 
-def listen(
-    listener: "Listener", recording: Source, reading: "ReadOptions", console: Console, export: Path | None
-) -> Iterator[tuple[float, float]]:
-    with console.progress(recording.path, total(recording.path, reading, console)) as progress:
-        for stretch in listener.speech(recording.path, reading, keep=export is not None):
+def wanted_format(asked: str | None, output: str | None) -> str:
+    """The format that was asked for, else the one the file's name means."""
+    extension = Path(output).suffix.lstrip(".").lower() if output else ""
+    chosen = asked or (extension if extension in FORMATS else "txt")
+    if chosen not in FORMATS:
+        raise UsageError(f"{chosen!r} is no format of speech; known: {', '.join(FORMATS)}")
+    return chosen
+
+
+def plan(found: list[Source], wanted: str, output: str | None) -> list[Job]:
+    """A job for each recording; what cannot share one place is refused."""
+    if output in (None, "-"):
+        if len(found) > 1 and wanted not in SHARED:
+            raise UsageError(f"several recordings cannot share standard output as {wanted}; add -o DIR")
+        return [Job(source.path, wanted) for source in found]
+    path = Path(str(output))
+    if path.is_dir() or str(output).endswith(("/", os.sep)):
+        extension = EXTENSIONS.get(wanted, wanted)
+        jobs = [Job(s.path, wanted, (Target(wanted, path / f"{stem(s.path)}.{extension}"),)) for s in found]
+    elif len(found) > 1:
+        raise UsageError(f"-o {output} is one file for {len(found)} recordings; name a directory (with a / at its end)")
+    else:
+        jobs = [Job(source.path, wanted, (Target(wanted, path),)) for source in found]
+    refuse_collisions(jobs)
+    return jobs
+
+
+def refuse_twins(found: Iterable[Source], export: Path) -> None:
+    seen: dict[str, str] = {}
+    for source in found:
+        first = seen.setdefault(stem(source.path).casefold(), source.path)
+        if first != source.path:
+            raise UsageError(f"{first} and {source.path} would write the same files in {export}; export them apart")
+
+
+def write(job: Job, listing: Listing, tally: Tally) -> None:
+    """List one recording where it belongs; a file appears under its name when it is complete."""
+    from asr_cli.jobs.recording import keep, make_folder, partial_file, primed, settle, writing
+
+    n_spans = 0
+
+    def counted(spans: Spans) -> Spans:
+        nonlocal n_spans
+        for span in spans:
+            n_spans += 1
+            yield span
+
+    with writing(job), ExitStack() as stack:
+        file = listing.console.results
+        for target in job.targets:
+            make_folder(target.path.parent)
+            file = stack.enter_context(partial_file(target))
+        FORMATS[job.format](primed(counted(listen(listing, job.source))), stem(job.source), file)
+        if job.targets:
+            settle(file)
+        else:
+            file.flush()
+        complete = not listing.stop.is_set()
+        written = keep(job.targets, complete)
+    tally.listed(job, written, n_spans, complete=complete)
+
+
+def listen(listing: Listing, source: str) -> Iterator[tuple[float, float]]:
+    console, export = listing.console, listing.export
+    begin = listing.reading.start
+    with console.progress(source, total(source, listing.reading, console)) as progress:
+        heard = listing.listener.speech(source, listing.reading, keep=export is not None, stop=listing.stop)
+        for stretch in heard:
             if export is not None and stretch.samples is not None:
-                write_wav(export, stem(recording.path), stretch.start, stretch.samples)
-            progress.advance(stretch.end)
+                write_wav(export, stem(source), stretch.start, stretch.samples)
+            progress.advance(stretch.end - begin)
+            console.segment(stretch.start, stretch.end)
             yield stretch.start, stretch.end
 
 
@@ -81,22 +159,6 @@ def write_wav(folder: Path, name: str, start: float, samples: object) -> None:
         write(folder / f"{name}-{round(start * 1000):09}.wav", samples)
     except OSError as error:
         raise OutputError(f"cannot write in {str(folder)!r}: {error.strerror}") from error
-
-
-@contextmanager
-def opened(output: str | None) -> Iterator[TextIO]:
-    if output in (None, "-"):
-        yield sys.stdout
-        return
-    path = Path(str(output))
-    partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {output!r}: {error.strerror}") from error
 
 
 def as_txt(spans: Spans, name: str, file: TextIO) -> None:
@@ -135,3 +197,5 @@ def as_rttm(spans: Spans, name: str, file: TextIO) -> None:
 FORMATS: dict[str, Write] = {
     "txt": as_txt, "json": as_json, "tsv": as_tsv, "audacity": as_audacity, "rttm": as_rttm,
 }  # fmt: skip
+SHARED = ("txt", "rttm")  # formats in which it can be told whose lines are whose
+EXTENSIONS = {"audacity": "txt"}

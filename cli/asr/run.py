@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from asr.console import Console, Progress, clock
 from asr.main import INTERRUPTED, exit_code
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from asr_cli.transcript import Segment
 
 SOME_FAILED = 3
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +54,11 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     )  # fmt: skip
     layout = make_layout(request, to)
     reading = reading_options(request.source)
-    tally = Tally(console, n_inputs=len(request.files))
+    tally = Tally(console)
     jobs = plan(list(sources_of(request.files, request.source.recursive, tally)), to)
+    tally.n_inputs = len(jobs) + len(tally.failures)
     if not request.output.overwrite:
         jobs = [job for job in jobs if not skipped(job, console)]
-    tally.n_inputs = max(tally.n_inputs, len(jobs) + len(tally.failures))
     if jobs:
         with stopping(console) as stop:
             work(jobs, request, reading, layout, tally, stop)
@@ -90,23 +89,19 @@ def work(
                     outcome = transcribe_job(
                         session, job, reading, layout,
                         resume=request.output.resume, stdout=console.results, stop=stop,
-                        show=partial(watched, progress=progress, console=console),
+                        show=partial(watched, progress=progress, console=console, begin=reading.start),
                     )  # fmt: skip
                 tally.done(outcome)
 
 
 def watched(
-    segments: Iterable["Segment"], heard: "Transcription", progress: Progress, console: Console
+    segments: Iterable["Segment"], heard: "Transcription", progress: Progress, console: Console, begin: float
 ) -> Iterator["Segment"]:
-    from asr_cli.subtitles.txt import timestamped_line
-
     for segment in segments:
         yield segment
-        progress.advance(segment.end, segment.text)
-        console.event("segment", start=segment.start, end=segment.end, text=segment.text, speaker=segment.speaker)
-        if console.verbose and not console.json:
-            console.notice(timestamped_line(segment))
-    progress.advance(heard.duration)
+        progress.advance(segment.end - begin, segment.text)
+        console.segment(segment.start, segment.end, segment.text, segment.speaker)
+    progress.advance(heard.duration - begin)
 
 
 def sources_of(files: Iterable[str], recursive: bool, tally: "Tally") -> Iterator[Source]:
@@ -138,14 +133,12 @@ def show_heading(job: Job, jobs: Sequence[Job], console: Console) -> None:
 
 
 def total(source: str, reading: "ReadOptions", console: Console) -> float | None:
-    """The seconds that are announced, if anybody is going to look."""
-    if console.quiet or source == "-":
-        return reading.end
+    """The seconds there are to hear as far as is known, if anybody is going to look."""
     from asr_cli.audio.probe import announced_duration
 
-    announced = announced_duration(source)
-    known = [second for second in (announced, reading.end) if second is not None]
-    return min(known) if known else None
+    announced = None if console.quiet or source == "-" else announced_duration(source)
+    known = [second - reading.start for second in (announced, reading.end) if second is not None]
+    return max(0.0, min(known)) if known else None
 
 
 def suffix(request: Request) -> str:
@@ -221,30 +214,31 @@ def seconds(text: str | None, option: str) -> float | None:
     return value
 
 
-def finite(items: Iterable[T], stop: threading.Event) -> Iterator[T]:
-    """Items until somebody says stop."""
-    for item in items:
-        yield item
-        if stop.is_set():
-            return
-
-
 class Tally:
     """What became of each recording."""
 
-    def __init__(self, console: Console, n_inputs: int) -> None:
-        self.console, self.n_inputs = console, n_inputs
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.n_inputs = 0  # each recording once, and what was meant to be one
         self.failures: list[AsrError] = []
         self.interrupted = False
 
     @contextmanager
     def failures_of(self, job: Job) -> Iterator[None]:
+        """What goes wrong with one recording is told, and the others go on."""
+        from asr_cli.audio.waiting import Interrupted
+
         try:
             yield
-        except AsrError as error:
+        except Interrupted:
+            self.interrupted = True
+            self.console.notice("stopped before the first sound")
+        except BrokenPipeError:
+            raise
+        except Exception as error:
             if self.console.debug:
                 raise
-            self.failed(job.name, error)
+            self.failed(job.name, error if isinstance(error, AsrError) else bug(error))
 
     def failed(self, name: str, error: AsrError) -> None:
         self.failures.append(error)
@@ -261,13 +255,25 @@ class Tally:
         )  # fmt: skip
         if not outcome.complete:
             self.interrupted = True
-            where = f"; so far: {written}; the same command continues" if written else ""
-            console.notice(f"stopped at {clock(outcome.position)}{where}")
+            where = f"; so far: {written}" if written else ""
+            then = "; the same command continues" if job.journal is not None else ""
+            console.notice(f"stopped at {clock(outcome.position)}{where}{then}")
         elif written and not console.json:
             console.notice(
                 f"done  {written}   {clock(outcome.duration)} audio in {clock(outcome.elapsed)} ({outcome.rate:.1f}x)"
                 f"   {outcome.n_segments} segments"
             )
+
+    def listed(self, job: Job, written: Iterable[Path], n_segments: int, *, complete: bool) -> None:
+        """A recording whose speech was listed."""
+        outputs = [str(path) for path in written]
+        status = "done" if complete else "interrupted"
+        self.console.event("file_done", file=job.name, status=status, segments=n_segments, outputs=outputs)
+        if not complete:
+            self.interrupted = True
+            self.console.notice("stopped" + (f"; so far: {' '.join(outputs)}" if outputs else ""))
+        elif outputs and not self.console.json:
+            self.console.notice(f"done  {' '.join(outputs)}   {n_segments} stretches of speech")
 
     def conclude(self) -> int:
         if self.interrupted:
@@ -280,9 +286,17 @@ class Tally:
         return 1 if len(self.failures) >= self.n_inputs else SOME_FAILED
 
 
+def bug(error: Exception) -> AsrError:
+    found = AsrError(f"{type(error).__name__}: {error}; this is a bug, --debug shows where")
+    found.code = "E-BUG"
+    return found
+
+
 @contextmanager
 def stopping(console: Console) -> Iterator[threading.Event]:
     """Ctrl-C or SIGTERM finishes what is in hand; a second one ends at once, and the journal has the rest."""
+    from asr_cli.audio.waiting import stop_waiting
+
     stop = threading.Event()
 
     def asked(number: int, frame: object) -> None:
@@ -290,6 +304,7 @@ def stopping(console: Console) -> Iterator[threading.Event]:
             os._exit(INTERRUPTED)
         stop.set()
         console.notice("stopping after the current segment (again: at once)")
+        stop_waiting()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

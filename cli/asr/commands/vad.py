@@ -20,14 +20,17 @@ def vad(
     screen: ScreenFlags,
     options: VadFlags,
     output_format: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--output-format", "-f", metavar="FORMAT",
             help="txt (start, end), json, tsv (milliseconds), audacity (labels), rttm.",
         ),
-    ] = "txt",
+    ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE|-", help="Write here instead of standard output.")
+        str | None,
+        typer.Option(
+            "--output", "-o", "--output-dir", metavar="DIR|FILE|-", help="Write here instead of standard output."
+        ),
     ] = None,
     export: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each stretch of speech as a WAV file, too.")
