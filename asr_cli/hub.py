@@ -20,8 +20,10 @@ def find(
 
 def places(name: str, modelscope: str | None, huggingface: str | None, model_dir: Path | None) -> Iterator[Path]:
     if model_dir is not None:
-        yield model_dir
-        yield model_dir / name
+        names = [name, *(model_id.rpartition("/")[2] for model_id in (modelscope, huggingface) if model_id)]
+        if model_dir.absolute().name in names:  # any other name could be any other model
+            yield model_dir
+        yield from (model_dir / one for one in names)
     yield cache_folder() / "models" / name
     if modelscope is not None:
         yield from modelscope_places(modelscope)
@@ -53,7 +55,10 @@ def huggingface_places(model_id: str) -> Iterator[Path]:
 
 def is_model(folder: Path) -> bool:
     """Whether a folder holds weights; a download that broke off leaves one without."""
-    return any((folder / name).is_file() for name in ("model.pt", "model.safetensors", "model.pb", "vad.pb"))
+    try:
+        return any((folder / name).is_file() for name in ("model.pt", "model.safetensors", "model.pb", "vad.pb"))
+    except OSError:  # somebody else's cache
+        return False
 
 
 def user_cache() -> Path:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_cli.errors import UsageError
 from asr_cli.vad.endpoint import EndpointOptions
 
 BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon after Ctrl-C
@@ -12,6 +13,7 @@ BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon a
 class ModelOptions:
     """What to load, and how to run it.
 
+    model_dir: a folder of models, or one model's own, named as the model.
     vad: None for the VAD model's own.
     vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
     threads: None for as many as there are cores.
@@ -25,6 +27,16 @@ class ModelOptions:
     batch_seconds: float = BATCH_SECONDS
     vad_model: str | None = "auto"
     vad: EndpointOptions | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"{self.threads} threads cannot work; give 1 or more")
+        if not self.batch_seconds > 0:
+            raise UsageError(f"batches of {self.batch_seconds} s hold nothing; give a positive duration")
+        if self.model_dir is not None and not Path(self.model_dir).is_dir():
+            raise UsageError(f"model directory {str(self.model_dir)!r} is no directory")
+        if self.vad_model is None and self.vad is not None:
+            raise UsageError("VAD options do nothing without a VAD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

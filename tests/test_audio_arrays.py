@@ -100,10 +100,27 @@ def test_blocks_pass_through_and_wrong_ones_do_not() -> None:
     def blocks(*starts: float) -> Iterator[Audio]:
         return (Audio(TONE, start) for start in starts)
 
-    with read_channels(blocks(0, 1, 3)) as [(_, heard)]:
-        assert [block.start for block in heard] == [0, 1, 3]
+    with read_channels(blocks(0, 1, 3.5)) as [(_, heard)]:
+        came = list(heard)
+    assert [block.start for block in came] == [0, 1, 2, 3, 3.5]
+    assert [block.samples.any() for block in came] == [True, True, False, False, True]
+    (mended,) = checked([Audio(np.array([np.nan, 0.5], np.float32))])
+    assert mended.samples.tolist() == [0, 0.5]
     with pytest.raises(UsageError, match="before the last one ended"):
         list(checked(blocks(0, 0.5)))
     for wrong in (TONE, Audio(TONE.astype(np.float64)), Audio(TONE, sample_rate=8000), Audio(TONE[None])):
         with pytest.raises(UsageError, match="float32"):
             list(checked([wrong]))
+
+
+def test_options_that_mean_nothing_for_a_source_are_refused() -> None:
+    for source, options in (
+        (TONE, {"sample_rate": 16_000, "track": 1}),
+        (TONE, {"sample_rate": 16_000, "pcm": "16000"}),
+        ("talk.mp3", {"sample_rate": 16_000}),
+        (iter([Audio(TONE)]), {"sample_rate": 16_000}),
+    ):
+        with pytest.raises(UsageError), read_channels(source, **options) as [(_, heard)]:
+            list(heard)
+    with pytest.raises(InputError, match="before the start given"):
+        list(from_array(TONE, 16_000, start=100))

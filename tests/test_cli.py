@@ -77,6 +77,11 @@ def test_nothing_heavy_is_imported_for_what_needs_no_model(arguments, monkeypatc
         (["transcribe", "x.mp3", "--start", "ten"], 2, "is no time"),
         (["transcribe", "x.mp3", "--task", "translate"], 2, "no recogniser here can"),
         (["transcribe", "x.mp3", "--max-line-width", "20"], 2, "do nothing for txt"),
+        (["transcribe", "x.mp3", "--lang-suffix"], 2, "names files in a directory"),
+        (["transcribe", "x.mp3", "--no-overwrite"], 2, "does nothing on standard output"),
+        (["transcribe", "x.mp3", "--no-vad", "--vad-mode", "dynamic"], 2, "does nothing with --no-vad"),
+        (["transcribe", "--highlight_words", "False", "nowhere.mp3"], 5, "E-NOT-FOUND"),
+        (["transcribe", "nowhere.mp3", "nowhere.mp3"], 1, "E-NOT-FOUND"),
         (["transcribe", "nowhere.mp3"], 5, "E-NOT-FOUND"),
         (["transcribe", "nowhere.mp3", "elsewhere.mp3"], 1, "'elsewhere.mp3' not found"),
         (["vad", "nowhere.mp3"], 5, "E-NOT-FOUND"),
@@ -440,6 +445,36 @@ def test_a_mistake_in_configuration_is_named_with_its_file(tmp_path, text, says)
     (tmp_path / "asr.toml").write_text(text)
     result = asr("transcribe", "x.wav", cwd=tmp_path)
     assert result.returncode == 2 and says in said(result) and "asr.toml" in said(result)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "command", "wrote"),
+    [
+        ("max-line-width = 32\nhighlight-words = true\nlang-suffix = true", "transcribe talk.mp3", []),
+        ('output-format = "srt,vtt"', "transcribe talk.mp3", []),
+        ('output-format = "srt,vtt"', "transcribe talk.mp3 -o out", ["out/talk.srt", "out/talk.vtt"]),
+        ('output-format = "srt"', "transcribe talk.mp3 -o x.vtt", ["x.vtt"]),
+        ('output-format = "txt"', "srt talk.mp3", ["talk.srt"]),
+        ('output-format = "vtt"', "srt talk.mp3", ["talk.vtt"]),
+        ('output-format = "srt"\nchannels = "split"', "vad talk.mp3", []),
+        ('output = "out"\n', "vad talk.mp3 -o -", []),
+        ("vad-max-end-silence-time = 500", "transcribe talk.mp3 --no-vad", []),
+    ],
+)
+def test_configuration_for_one_command_does_not_break_another(example, tmp_path, configuration, command, wrote):
+    (tmp_path / "talk.mp3").write_bytes(example.read_bytes())
+    (tmp_path / "asr.toml").write_text(configuration)
+    result = asr(*command.split(), cwd=tmp_path)
+    assert result.returncode == 0, said(result)
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert sorted(found - {"talk.mp3", "asr.toml"}) == wrote
+
+
+def test_help_is_there_while_configuration_is_not(tmp_path):
+    for variables in ({"ASR_QUIET": "maybe"}, {"ASR_CONFIG": "/nowhere"}):
+        assert asr("transcribe", "--help", env=variables).returncode == 0
+        assert asr("config", "path", env=variables).returncode == 0
+        assert asr("transcribe", "x.mp3", env=variables).returncode == 2
 
 
 def test_the_doctor_finds_this_machine_well():

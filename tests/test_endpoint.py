@@ -130,3 +130,10 @@ def test_spans_come_in_order_never_overlap_and_lie_inside(speech: bytes, options
 def test_an_option_without_meaning_is_refused_by_name(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         EndpointOptions(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("name", ["speech_noise_thres", "speech_2_noise_ratio", "decibel_thres", "snr_thres"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_an_option_that_is_no_number_is_refused(name, value):
+    with pytest.raises(UsageError):
+        EndpointOptions(**{name: value})

@@ -52,3 +52,10 @@ def test_the_folder_the_user_names_comes_first(tmp_path, monkeypatch):
     model_at(tmp_path / "cache/models/fsmn-vad")
     mine = model_at(tmp_path / "mine/fsmn-vad")
     assert hub.find("fsmn-vad", model_dir=tmp_path / "mine") == mine
+    assert hub.find("fsmn-vad", model_dir=mine) == mine
+
+
+def test_one_model_s_own_folder_is_no_other_model(tmp_path):
+    other = model_at(tmp_path / "paraformer")
+    assert hub.find("paraformer", model_dir=other) == other
+    assert hub.find("fsmn-vad", **IDS, model_dir=other) is None

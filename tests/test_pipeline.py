@@ -18,6 +18,7 @@ from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.session import Session
 from asr_cli.subtitles.writers import Layout
 from asr_cli.transcript import Word
+from asr_cli.vad.endpoint import EndpointOptions
 from tests.fakes import InstantRecognizer, instant_backend
 
 
@@ -134,6 +135,11 @@ def test_a_punctuator_takes_its_place_behind_the_stitching(instant, samples):
         ({"vad_model": "fsmn-vad"}, ModelError, "not on this machine"),
         ({"channels": "middle"}, UsageError, "choose one of"),
         ({"start": 5.0, "end": 4.0}, UsageError, "nothing to hear"),
+        ({"sample_rate": 16_000}, UsageError, "for arrays"),
+        ({"threads": 0}, UsageError, "1 or more"),
+        ({"batch_seconds": -5}, UsageError, "positive"),
+        ({"model_dir": "/nowhere"}, UsageError, "no directory"),
+        ({"vad_model": None, "vad": EndpointOptions()}, UsageError, "without a VAD"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(instant, example, options, error, says):

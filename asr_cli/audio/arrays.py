@@ -1,6 +1,7 @@
 """Sound that is already in memory: arrays, tensors, and blocks somebody else made."""
 
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -42,6 +43,8 @@ def from_array(
     if not len(frames):
         raise NoAudioError(f"{NAME} holds no samples; there is nothing to transcribe")
     stop = None if end is None else round(end * sample_rate)
+    if start * sample_rate >= len(frames):
+        raise InputError(f"{NAME} ends at {len(frames) / sample_rate:.2f} s, before the start given ({start:g} s)")
     frames = frames[round(start * sample_rate) : stop]
     mono = cleaner(NAME)(scaled(pick_raw(frames, parse_channel(channel))))
     n_block = max(round(block_seconds * SAMPLE_RATE), 1)
@@ -111,17 +114,28 @@ def resampled(mono: Frames, sample_rate: int, n_block: int) -> Iterator[Frames]:
 
 
 def checked(blocks: Iterable[Any]) -> Iterator[Audio]:
-    """Blocks as they come, refused where they are not what the stages after expect."""
-    end = 0.0
+    """Blocks as they come, silence in the gaps; refused where they are not what the stages after expect."""
+    end: float | None = None
+    clean = cleaner("a block")
     for block in blocks:
         if not is_block(block):
             raise UsageError(
                 f"blocks are Audio of float32 samples, shape (n,), at {SAMPLE_RATE} Hz; not {block!r:.120}"
             )
-        if block.start < end - 0.5 / SAMPLE_RATE:
-            raise UsageError(f"a block starts at {block.start:g} s, before the last one ended ({end:g} s)")
+        if end is not None:
+            if block.start < end - 0.5 / SAMPLE_RATE:
+                raise UsageError(f"a block starts at {block.start:g} s, before the last one ended ({end:g} s)")
+            yield from silence(end, block.start)
         end = block.end
-        yield block
+        yield replace(block, samples=clean(block.samples))
+
+
+def silence(start: float, end: float) -> Iterator[Audio]:
+    n_left = round((end - start) * SAMPLE_RATE)
+    while n_left > 0:
+        piece = Audio(np.zeros(min(n_left, SAMPLE_RATE), np.float32), start=end - n_left / SAMPLE_RATE)
+        yield piece
+        n_left -= len(piece.samples)
 
 
 def is_block(block: Any) -> TypeGuard[Audio]:

@@ -33,6 +33,11 @@ def read_channels(
 
     if channels not in CHANNELS:
         raise UsageError(f"--channels {channels!r}: choose one of {', '.join(CHANNELS)}")
+    in_memory = is_array(source) or is_blocks(source)
+    if in_memory and (track is not None or pcm is not None):
+        raise UsageError("samples in memory have neither tracks nor a format: leave track and pcm out")
+    if sample_rate is not None and not is_array(source):
+        raise UsageError("sample_rate is for arrays and tensors; a recording says its own, and raw samples have pcm")
     with ExitStack() as stack:
 
         def heard(channel: str | int) -> Iterator[Audio]:

@@ -3,8 +3,9 @@
 A state machine without torch, with a state that does not grow. Times inside are frames of 10 ms.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from asr_cli.errors import UsageError
 
@@ -47,6 +48,10 @@ class EndpointOptions:
         return DYNAMIC_NOISE_THRES if self.mode == "dynamic" else self.speech_noise_thres
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"VAD option {field.name} must be a finite number, not {value}")
         if self.mode not in ("classic", "dynamic"):
             raise UsageError(f"VAD mode {self.mode!r}: choose classic or dynamic")
         if self.detect_mode not in (0, 1):

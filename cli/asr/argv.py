@@ -48,7 +48,8 @@ def whisper_habits(argv: Sequence[str], switches: Collection[str], values: Colle
             truth = TRUTH.get(value[1:].lower()) if value else TRUTH.get(rest[0].lower()) if rest else None
             if truth is not None and not value and not rest[0].isdigit():
                 rest.pop(0)
-            out.append(switch(name, True if truth is None else truth, switches))
+            if word := switch(name, True if truth is None else truth, switches):
+                out.append(word)
             continue
         if name not in values and name in NOT_HERE:
             raise UsageError(f"--{name} would do nothing: no recogniser here knows it; leave it out")

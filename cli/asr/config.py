@@ -15,7 +15,7 @@ from asr_cli.errors import UsageError
 
 LISTENING = ("transcribe", "srt", "vad")  # the commands that take options from configuration
 # Not options of a command: read where they are needed, or meant for one run.
-NOT_CONFIGURABLE = {"debug", "files"}
+NOT_CONFIGURABLE = {"context", "debug", "files"}
 DEFAULT = "default"
 
 
@@ -39,10 +39,30 @@ class Setting:
 
 
 def defaults_for(command: str) -> dict[str, Any]:
-    """The defaults that configuration gives a command's options."""
+    """The defaults that configuration gives a command's options.
+
+    What is configured for all commands is passed over where a command has no use for it; what is typed never is.
+    """
     if command not in LISTENING:
         return {}
-    return {setting.name: setting.value for setting in settings(command) if setting.source != DEFAULT}
+    found = (setting for setting in settings(command) if setting.source != DEFAULT)
+    return {setting.name: setting.value for setting in found if suits(command, setting)}
+
+
+def suits(command: str, setting: Setting) -> bool:
+    if setting.name == "output_format" and command != "transcribe":
+        from asr.listing import FORMATS
+        from asr_cli.subtitles.writers import WRITERS
+
+        subtitles = [name for name, writer in WRITERS.items() if writer.takes_cues]
+        names = {name.strip().lower() for name in str(setting.value).split(",")}
+        return names <= set(FORMATS if command == "vad" else subtitles)
+    return not (command == "vad" and setting.name == "channels" and setting.value == "split")
+
+
+def typed(context: Any) -> frozenset[str]:
+    """The options of the command at hand that stand on its line, not in configuration."""
+    return frozenset(name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE")
 
 
 def settings(command: str) -> Iterator[Setting]:
@@ -98,6 +118,9 @@ def converted(name: str, kind: type, value: Any, source: str) -> Any:
 
 def layers() -> list[Layer]:
     """All places, the strongest first."""
+    named = os.environ.get("ASR_CONFIG")
+    if named and not is_file(Path(named)):
+        raise UsageError(f"ASR_CONFIG names {named!r}, which is no file")
     files = [path for path in (Path("asr.toml"), user_file()) if path is not None]
     return [environment(), *(read(path) for path in files if is_file(path))]
 
@@ -106,8 +129,6 @@ def user_file() -> Path | None:
     """$ASR_CONFIG, else asr/config.toml in the user's configuration directory; None without a home."""
     named = os.environ.get("ASR_CONFIG")
     if named:
-        if not Path(named).is_file():
-            raise UsageError(f"ASR_CONFIG names {named!r}, which is no file")
         return Path(named)
     base = os.environ.get("XDG_CONFIG_HOME")
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.expanduser raises where there is no home

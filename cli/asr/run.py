@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ class Request:
     use_vad: UseVad
     vad: VadFlags
     screen: ScreenFlags
+    typed: frozenset[str]  # the options that stand on the line; others have their default, or come from configuration
 
 
 def run(request: Request, *, default_format: str, beside: bool) -> int:
@@ -49,9 +50,10 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     if request.recognition.task != "transcribe":
         raise UsageError(f"--task {request.recognition.task}: no recogniser here can; leave it out to transcribe")
     to = destination(
-        request.output.output, request.output.output_format, known=WRITERS, default=default_format, beside=beside,
+        request.output.output, wanted_formats(request, beside), known=WRITERS, default=default_format, beside=beside,
         suffix=suffix(request),
     )  # fmt: skip
+    refuse_idle(request, to)
     layout = make_layout(request, to)
     reading = reading_options(request.source)
     tally = Tally(console)
@@ -148,6 +150,34 @@ def suffix(request: Request) -> str:
     return f".{code}"
 
 
+def wanted_formats(request: Request, beside: bool) -> str | None:
+    """-f; a configured one only where it fits: a file's own extension is nearer, and one stream takes one format."""
+    output, formats = request.output.output, request.output.output_format
+    if formats is None or "output_format" in request.typed:
+        return formats
+    if output not in (None, "-"):
+        return None if Path(str(output)).suffix.lstrip(".").lower() in WRITERS else formats
+    is_stream = output == "-" or not beside
+    several = "," in formats or formats.strip().lower() == "all"
+    return None if is_stream and several else formats
+
+
+def refuse_idle(request: Request, to: Destination) -> None:
+    """What was typed and would do nothing is a mistake; what is configured is for other times."""
+    subtitle_options = {field.name for field in fields(SubtitleFlags)} & request.typed
+    if subtitle_options and not any(WRITERS[name].takes_cues for name in to.formats):
+        raise UsageError(
+            f"subtitle options do nothing for {', '.join(to.formats)}; add -f srt or another subtitle format"
+        )
+    vad_options = {field.name for field in fields(VadFlags)} & request.typed
+    if vad_options and not request.use_vad.vad:
+        raise UsageError(f"--{min(vad_options).replace('_', '-')} does nothing with --no-vad; leave one of them out")
+    if "lang_suffix" in request.typed and (to.is_stdout or to.file is not None):
+        raise UsageError("--lang-suffix names files in a directory; add -o DIR, or leave it out")
+    if "overwrite" in request.typed and not request.output.overwrite and to.is_stdout:
+        raise UsageError("--no-overwrite does nothing on standard output; add -o DIR, or leave it out")
+
+
 def make_layout(request: Request, to: Destination) -> Layout:
     from asr_cli.subtitles.style import for_language, preset
 
@@ -158,11 +188,6 @@ def make_layout(request: Request, to: Destination) -> Layout:
                      "min_gap", "linger")
         if (value := getattr(flags, name)) is not None
     }  # fmt: skip
-    cues = [name for name in to.formats if WRITERS[name].takes_cues]
-    if not cues and (changes or flags.preset or flags.highlight_words):
-        raise UsageError(
-            f"subtitle options do nothing for {', '.join(to.formats)}; add -f srt or another subtitle format"
-        )
     language = languages.code(request.recognition.language)
     style = preset(flags.preset, **changes) if flags.preset else for_language(language, **changes)
     return Layout(style=style, highlight_words=flags.highlight_words, word_times=request.output.word_timestamps)
@@ -191,7 +216,7 @@ def model_options(request: Request) -> "ModelOptions":
     return ModelOptions(
         model=flags.model, language=flags.language, model_dir=flags.model_dir, device=flags.device,
         threads=flags.threads, vad_model=request.vad.vad_model if request.use_vad.vad else None,
-        vad=endpoint_options(request.vad), **given,
+        vad=endpoint_options(request.vad) if request.use_vad.vad else None, **given,
     )  # fmt: skip
 
 

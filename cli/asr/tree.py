@@ -28,8 +28,9 @@ class Lazy(TyperGroup):
             from asr.config import defaults_for
 
             switches, values = option_names(command)
-            rest = [word for word in whisper_habits(rest, switches, values) if word]
-            ctx.default_map = {str(name): defaults_for(str(name))}
+            rest = whisper_habits(rest, switches, values)
+            asks_for_help = "--help" in rest  # which must work while the configuration does not
+            ctx.default_map = {str(name): {} if asks_for_help else defaults_for(str(name))}
         return name, command, rest
 
 

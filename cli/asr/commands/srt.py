@@ -12,6 +12,7 @@ app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 @app.command()
 @spread
 def srt(
+    context: typer.Context,
     files: Files,
     source: InputFlags,
     output: OutputFlags,
@@ -22,10 +23,11 @@ def srt(
     vad: VadFlags,
 ) -> int:
     """Subtitle videos and recordings: an .srt file beside each, or where -o says."""
+    from asr.config import typed
     from asr.run import Request, run
 
     request = Request(
         files=files, source=source, output=output, subtitles=subtitles, recognition=recognition, use_vad=use_vad,
-        vad=vad, screen=screen,
+        vad=vad, screen=screen, typed=typed(context),
     )  # fmt: skip
     return run(request, default_format="srt", beside=True)
