@@ -45,11 +45,13 @@ class Session:
         self.options = options or ModelOptions()
         self._open = ExitStack()
         self.language = languages.code(self.options.language)
-        self.backend, self.card, folder = choose(self.options.model, self.language, self.options.model_dir)
+        self.backend, self.card, self.folder = choose(self.options.model, self.language, self.options.model_dir)
         check_device(self.options.device, self.card)
         self.vad, self.vad_name = load_vad(self.options)
         load = LoadOptions(device=self.options.device, threads=self.options.threads)
-        self._recognizer = self._open.enter_context(registry.open_recognizer(self.backend, self.card, folder, load))
+        self._recognizer = self._open.enter_context(
+            registry.open_recognizer(self.backend, self.card, self.folder, load)
+        )
 
     def __enter__(self) -> Self:
         return self

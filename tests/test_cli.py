@@ -322,6 +322,24 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing_written(example, tmp_pat
     assert "were recognised before" in said(asr("srt", talk))
 
 
+def test_a_second_ctrl_c_leaves_no_copy_of_a_stream_behind(example, tmp_path):
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asr", "transcribe", "-", "--channels", "split", "-o", tmp_path / "out.txt"],
+        stdin=long_recording(example, tmp_path).open("rb"), stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )  # fmt: skip
+    wait_for(lambda: (tmp_path / "out.part.txt").exists())
+    wait_for(lambda: list((tmp_path / "tmp").glob("asr-*")))
+    process.send_signal(signal.SIGINT)
+    for line in process.stderr:
+        if b"stopping after" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert not list((tmp_path / "tmp").glob("asr-*"))
+
+
 def test_a_disk_that_fills_up_is_told_and_leaves_no_half_file(example, tmp_path):
     def small_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))

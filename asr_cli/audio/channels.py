@@ -7,7 +7,7 @@ from typing import Any
 from asr_cli.audio import Audio
 from asr_cli.audio.pcm import PcmFormat
 from asr_cli.audio.source import Source, open_source
-from asr_cli.errors import UsageError
+from asr_cli.errors import InputError, UsageError
 
 CHANNELS = ("mix", "left", "right", "split")
 Voices = list[tuple[str | None, Iterator[Audio]]]
@@ -97,4 +97,7 @@ def count_channels(source: Source, track: int) -> int:
     from asr_cli.audio.probe import inspect
 
     with open_source(source) as opened:
-        return inspect(opened, track=track).tracks[track].channels
+        count = inspect(opened, track=track).tracks[track].channels
+        if not count:
+            raise InputError(f"cannot tell how many channels {opened.name} has; take --channels left or right")
+        return count

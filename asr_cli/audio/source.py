@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -21,6 +21,7 @@ from asr_cli.audio.waiting import waiting
 from asr_cli.errors import InputError, OutputError, UsageError
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+TEMPORARY: set[str] = set()  # the copies of streams that are there now
 SNIFF_BYTES = 4096  # as much as a live stream has soon
 
 
@@ -135,7 +136,7 @@ def unbuffered_stdin() -> Any:
 @contextmanager
 def spooled(opened: Opened) -> Iterator[Opened]:
     assert opened.read is not None
-    with tempfile.NamedTemporaryFile(prefix="asr-") as file:
+    with tempfile.NamedTemporaryFile(prefix="asr-") as file, listed(file.name):
         try:
             size = copy(opened.read, file)
         except OSError as error:
@@ -147,6 +148,22 @@ def spooled(opened: Opened) -> Iterator[Opened]:
         if not size:
             raise empty(opened.name)
         yield replace(opened, url=local_url(Path(file.name)), protocols=LOCAL, size=size, read=None, spooled=True)
+
+
+@contextmanager
+def listed(name: str) -> Iterator[None]:
+    TEMPORARY.add(name)
+    try:
+        yield
+    finally:
+        TEMPORARY.discard(name)
+
+
+def remove_temporary() -> None:
+    """For a program that ends at once, without leaving its contexts."""
+    for name in list(TEMPORARY):
+        with suppress(OSError):
+            Path(name).unlink()
 
 
 def copy(read: Callable[[int], bytes], file: IO[bytes]) -> int:

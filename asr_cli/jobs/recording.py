@@ -12,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
+from asr_cli import __version__
 from asr_cli.errors import OutputError
 from asr_cli.jobs.journal import Journal
 from asr_cli.jobs.plan import Job, Target
@@ -152,7 +153,9 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
         "source": str(path.absolute()) if file else job.source,
         "bytes": file.st_size if file else None,
         "modified_ns": file.st_mtime_ns if file else None,
+        "program": __version__,
         "model": session.card.name,
+        "folder": str(session.folder) if session.folder else None,
         "language": session.language,
         "vad": session.vad_name,
         "vad_options": asdict(session.options.vad) if session.options.vad else None,

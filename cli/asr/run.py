@@ -320,12 +320,14 @@ def bug(error: Exception) -> AsrError:
 @contextmanager
 def stopping(console: Console) -> Iterator[threading.Event]:
     """Ctrl-C or SIGTERM finishes what is in hand; a second one ends at once, and the journal has the rest."""
+    from asr_cli.audio.source import remove_temporary
     from asr_cli.audio.waiting import stop_waiting
 
     stop = threading.Event()
 
     def asked(number: int, frame: object) -> None:
         if stop.is_set():
+            remove_temporary()
             os._exit(INTERRUPTED)
         stop.set()
         console.notice("stopping after the current segment (again: at once)")

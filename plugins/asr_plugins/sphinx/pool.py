@@ -64,7 +64,10 @@ class Pool:
         with self._lock:
             if self._closed:  # nobody waits for the words any more, and nobody would end the worker
                 raise AsrError("the recogniser was closed while it worked")
-            worker = Worker()
+            try:
+                worker = Worker()
+            except OSError as error:
+                raise AsrError(f"the recogniser's process cannot be started: {error.strerror or error}") from error
             self._workers.add(worker)
             return worker
 
