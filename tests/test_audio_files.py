@@ -299,6 +299,18 @@ def test_a_missing_ffmpeg_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -
     assert caught.value.code == "E-FFMPEG"
 
 
+def test_an_ffmpeg_that_does_not_work_is_not_the_recording_s_fault(monkeypatch, tones: dict[str, Path]) -> None:
+    monkeypatch.setenv("ASR_FFMPEG", "false")
+    with pytest.raises(DependencyError, match="does not work"):
+        hear(tones["wav"])
+
+
+def test_a_link_that_leads_nowhere_says_so(tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").symlink_to("gone.wav")
+    with pytest.raises(InputError, match=r"is a link to 'gone\.wav', which is not there"):
+        hear(tmp_path / "talk.wav")
+
+
 def test_without_a_system_ffmpeg_the_bundled_one_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("ASR_FFMPEG", raising=False)

@@ -81,6 +81,18 @@ def test_an_address_gives_the_same_samples_as_the_file(server: Server, tmp_path:
     assert announced_duration(f"{server.url}/talk.wav") == pytest.approx(SECONDS)
 
 
+def test_an_address_can_be_heard_from_the_middle_on_a_server_that_cannot_jump(server: Server, tmp_path: Path) -> None:
+    whole = hear(tmp_path / "served/talk.wav")
+    late = np.concatenate([block.samples for block in read_blocks(f"{server.url}/talk.wav", start=1.5)])
+    assert np.array_equal(late, whole[-len(late) :]) and len(late) == len(whole) - 24_000
+    with pytest.raises(InputError, match="before the start given"):
+        list(read_blocks(f"{server.url}/talk.wav", start=100))
+
+
+def test_the_scheme_of_an_address_may_be_in_capitals(server: Server, tmp_path: Path) -> None:
+    assert np.array_equal(hear(f"HTTP{server.url[4:]}/talk.wav"), hear(tmp_path / "served/talk.wav"))
+
+
 def test_an_address_without_a_recording_says_why(server: Server) -> None:
     with pytest.raises(InputError, match=r"Server returned 404 Not Found; check the address"):
         hear(f"{server.url}/none.wav")

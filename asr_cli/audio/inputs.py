@@ -31,11 +31,8 @@ def expand(inputs: Sequence[str], *, recursive: bool = False) -> list[str]:
 def meant(text: str, recursive: bool) -> list[str]:
     if text in STDIN_PATHS:  # opened by name, a redirected file would be read from wherever it stands
         return [STDIN]
-    if text == STDIN:
+    if text == STDIN or is_url(text):
         return [text]
-    if is_url(text):
-        scheme, _, rest = text.partition(":")
-        return [f"{scheme.lower()}:{rest}"]  # as ffmpeg knows it
     if text and "\0" not in text:
         if os.path.isdir(text):  # noqa: PTH112 - keeps "./x" and bytes that are no UTF-8 as they were typed
             return inside(text, recursive)

@@ -57,7 +57,8 @@ def open_source(source: Source, *, pcm: PcmFormat | None = None, again: bool = F
 
 def opened_as(source: Source, stack: ExitStack, *, headed: bool) -> Opened:
     if isinstance(source, str) and is_url(source):
-        return Opened(source, REMOTE, repr(without_password(source)))
+        scheme, _, rest = source.partition(":")  # ffmpeg knows it in small letters only
+        return Opened(f"{scheme.lower()}:{rest}", REMOTE, repr(without_password(source)))
     if isinstance(source, bytes | bytearray | memoryview):
         return streamed(io.BytesIO(source), "the data given", headed)
     if source == STDIN or source is sys.stdin or source is stdin_buffer():
