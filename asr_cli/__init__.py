@@ -12,6 +12,8 @@ Names are imported on first use: importing this package costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from asr_cli.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from asr_cli.api import transcribe as transcribe
     from asr_cli.audio import Audio as Audio
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from asr_cli.transcript import Segment as Segment
     from asr_cli.transcript import Transcript as Transcript
     from asr_cli.transcript import Word as Word
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "transcribe": "asr_cli.api",

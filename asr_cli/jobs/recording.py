@@ -12,7 +12,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from asr_cli import __version__
 from asr_cli.errors import OutputError
 from asr_cli.jobs.journal import Journal
 from asr_cli.jobs.plan import Job, Target
@@ -20,6 +19,7 @@ from asr_cli.options import ReadOptions
 from asr_cli.session import Session, Transcription
 from asr_cli.subtitles.writers import Info, Layout, Output, start
 from asr_cli.transcript import Segment
+from asr_cli.version import __version__
 
 log = logging.getLogger("asr")
 
