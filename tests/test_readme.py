@@ -1,11 +1,13 @@
 """README says what is true."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from asr_cli import catalog
+from asr_cli.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,3 +47,8 @@ def test_the_exit_codes_are_those_of_the_program(code):
     from asr.main import HELP
 
     assert re.search(rf"\| {code} \|", README) and re.search(rf"\b{code} ", HELP)
+
+
+def test_the_version_stands_in_two_places_and_is_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert __version__ == project["version"]

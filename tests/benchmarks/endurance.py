@@ -65,10 +65,13 @@ def watch(name: str, arguments: list[str], hours: float, env: dict[str, str]) ->
     elapsed = time.monotonic() - begun
     early = [rss for position, rss in seen if SETTLED_SECONDS <= position < 2 * SETTLED_SECONDS]
     late = [rss for position, rss in seen if position >= SETTLED_SECONDS]
-    growth = max(late) / np.median(early) - 1
+    last = [rss for position, rss in seen if position >= (hours - 1) * 3600]
+    growth = float(np.median(last) / np.median(early) - 1)
+    peak = max(late) / np.median(early) - 1
     print(
         f"{name}: exit {code}, {hours:g} h in {elapsed:.0f} s ({hours * 3600 / elapsed:.0f}x); RSS after 10 minutes"
-        f" {np.median(early):.0f} MB, then {min(late):.0f} to {max(late):.0f} MB ({growth:+.1%})"
+        f" {np.median(early):.0f} MB, in the last hour {np.median(last):.0f} MB ({growth:+.1%}), never less than"
+        f" {min(late):.0f} nor more than {max(late):.0f} MB ({peak:+.1%})"
     )
 
 
