@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from asr.console import Console
+from asr.interrupt import stopping
 from asr.options import InputFlags, ScreenFlags
-from asr.run import Tally, reading_options, show_heading, sources_of, stopping, total
+from asr.run import reading_options, show_heading, sources_of, total
+from asr.tally import Tally
 from asr.vad_options import VadFlags, endpoint_options
 from asr_cli.errors import OutputError, UsageError
 from asr_cli.jobs.plan import Job, Source, Target, refuse_collisions, stem
