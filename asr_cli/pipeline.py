@@ -30,10 +30,12 @@ def transcribe(
     """Yield each segment as soon as nothing later can change it.
 
     memory: what an earlier, interrupted run has already recognised.
-    stop: once set, what is in hand is finished and the transcript ends there.
+    stop: once set, what is in hand is finished (without a memory: all that was heard) and the transcript ends there.
     """
     speech = vad(until(stop, blocks))
     utterances = cut(speech, recognizer.max_duration)
+    # What nobody remembers cannot be taken up again: then only the hearing stops, and all that was heard is recognised.
+    stop = stop if memory is not None else None
     segments = recognize(utterances, recognizer, batch_seconds=batch_seconds, memory=memory, stop=stop)
     stitched = stitch(segments)
     return punctuator(stitched) if punctuator else stitched

@@ -236,6 +236,19 @@ def test_waiting_for_a_silent_pipe_ends_when_asked(tmp_path):
         process.stdin.close()
 
 
+def test_what_was_heard_from_a_pipe_is_not_lost_when_it_is_stopped(example, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asr", "transcribe", "-", "-o", tmp_path / "out.txt"], stdin=subprocess.PIPE
+    )
+    process.stdin.write(example.read_bytes())
+    process.stdin.flush()
+    time.sleep(5)
+    process.send_signal(signal.SIGTERM)  # long before a batch is full, and no second run can hear it again
+    assert process.wait(30) == 130
+    process.stdin.close()
+    assert "welcome to the show" in (tmp_path / "out.part.txt").read_text()
+
+
 def test_a_pipe_is_heard_though_a_bar_would_like_to_know_its_length(example):
     assert len(asr("vad", "/dev/stdin", stdin=example.read_bytes()).stdout.splitlines()) == 5
     command = f"'{sys.executable}' -m asr vad <(cat '{example}')"

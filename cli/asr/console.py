@@ -1,4 +1,4 @@
-"""All that the program says, on standard error: notices, warnings, errors, progress. Results are not said here."""
+"""All that the program says, on standard error: notices, warnings, errors, progress; and where results go meanwhile."""
 
 import io
 import json
