@@ -1,26 +1,20 @@
 """FSMN-VAD checkpoints on disk: folders in FunASR's layouts, and our own single file."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from asr_cli import checkpoint
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
+from asr_cli.models.folder import CONFIGS, NORMS, file_of, insist, read_yaml
+from asr_cli.models.folder import WEIGHTS as MODELS
 from asr_cli.models.fsmn_vad import WEIGHTS, Config, FsmnVadNet
 from asr_cli.vad.endpoint import EndpointOptions
 
 OWN = "fsmn_vad.safetensors"
 ENCODERS = ("fsmn",)
-# What configuration.json calls each file, and its usual names: today's, then those of before FunASR 1.0.
-CONFIGS = ("config", "vad_model_config"), ("config.yaml", "vad.yaml")
-MODELS = ("init_param", "vad_model_name"), ("model.safetensors", "model.pt", "vad.pb")
-NORMS = ("cmvn_file", "vad_mvn_file"), ("am.mvn", "vad.mvn")
 FRONTEND = {"fs": 16_000, "window": "hamming", "n_mels": 80, "frame_length": 25, "frame_shift": 10, "lfr_m": 5,
             "lfr_n": 1}  # fmt: skip
 # Options of FunASR's that are fixed here, and those without an effect there.
@@ -40,7 +34,7 @@ class Folder:
 
 
 def read_folder(folder: Path) -> Folder:
-    config_file = file_of(folder, *CONFIGS)
+    config_file = file_of(folder, CONFIGS)
     settings = read_yaml(config_file)
     if str(settings.get("encoder", "")).lower() not in ENCODERS:
         raise ModelError(f"{str(config_file)!r} describes no FSMN-VAD (encoder: {settings.get('encoder')!r})")
@@ -51,14 +45,8 @@ def read_folder(folder: Path) -> Folder:
     options: EndpointOptions = checkpoint.known_fields(EndpointOptions, decisions, config_file, ignored=(*FIXED, *IDLE))
     config: Config = checkpoint.known_fields(Config, settings.get("encoder_conf") or {}, config_file)
     net = FsmnVadNet(config)
-    checkpoint.load(net, file_of(folder, *MODELS), WEIGHTS)
-    return Folder(net, sized(Cmvn.from_file(file_of(folder, *NORMS)), config, folder), options)
-
-
-def insist(settings: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
-    for name, value in expected.items():
-        if settings.get(name, value) != value:
-            raise ModelError(f"{str(path)!r} wants {name} {settings[name]!r}; only {value!r} is known here")
+    checkpoint.load(net, file_of(folder, MODELS), WEIGHTS)
+    return Folder(net, sized(Cmvn.from_file(file_of(folder, NORMS)), config, folder), options)
 
 
 def read_own(path: Path | None = None) -> tuple[FsmnVadNet, Cmvn]:
@@ -89,22 +77,3 @@ def sized(cmvn: Cmvn, config: Config, where: Path) -> Cmvn:
     if len(cmvn.shift) != config.input_dim:
         raise ModelError(f"{str(where)!r}: normalisation of {len(cmvn.shift)} values for {config.input_dim} features")
     return cmvn
-
-
-def file_of(folder: Path, keys: tuple[str, ...], names: tuple[str, ...]) -> Path:
-    """The file that configuration.json names, else the one with a usual name."""
-    named = checkpoint.metas(folder)
-    for name in (*(named[key] for key in keys if key in named), *names):
-        if (folder / name).is_file():
-            return folder / name
-    raise ModelError(f"{str(folder)!r} is no VAD model: it has no {' or '.join(names)}")
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ModelError(f"{str(path)!r} cannot be read as a configuration; download the model again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{str(path)!r} is no configuration; download the model again")
-    return found

@@ -1,0 +1,55 @@
+"""A checkpoint folder in FunASR's layouts: today's, and that of releases before 1.0."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asr_cli import checkpoint
+from asr_cli.errors import ModelError
+
+# What configuration.json calls each file, and its usual names.
+CONFIGS = ("config", "am_model_config", "vad_model_config"), ("config.yaml", "vad.yaml")
+WEIGHTS = ("init_param", "am_model_name", "vad_model_name"), ("model.safetensors", "model.pt", "model.pb", "vad.pb")
+NORMS = ("cmvn_file", "mvn_file", "vad_mvn_file"), ("am.mvn", "vad.mvn")
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def file_of(folder: Path, names: Names) -> Path:
+    """The file that configuration.json names, else the one with a usual name."""
+    found = find_file(folder, names)
+    if found is None:
+        usual = " or ".join(names[1])
+        raise ModelError(f"{str(folder)!r} is no complete model: it has no {usual}; download it again")
+    return found
+
+
+def find_file(folder: Path, names: Names) -> Path | None:
+    keys, usual = names
+    if not folder.is_dir():
+        raise ModelError(f"{str(folder)!r} is no model folder")
+    named = checkpoint.metas(folder)
+    candidates = (*(named[key] for key in keys if key in named), *usual)
+    return next((folder / name for name in candidates if (folder / name).is_file()), None)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"{str(path)!r} cannot be read as a configuration; download the model again") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{str(path)!r} is no configuration; download the model again")
+    return found
+
+
+# Written in C where PyYAML was built with it: old configurations hold a vocabulary of thousands of lines.
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def insist(settings: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
+    """Refuse a setting that has another value than the one known here."""
+    for name, value in expected.items():
+        if settings.get(name, value) != value:
+            raise ModelError(f"{str(path)!r} wants {name} {settings[name]!r}; only {value!r} is known here")

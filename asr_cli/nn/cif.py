@@ -1,0 +1,82 @@
+"""Continuous integrate-and-fire: from frames to tokens without attention.
+
+N frames and U tokens of sequences laid end to end, D width. Everything here is float32 or better: a token that fires or
+does not is text that is there or is not.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from asr_cli.nn.rows import Rows
+
+
+class Alphas(nn.Module):
+    """How much of a token each frame carries, 0 to 1 (Gao et al. 2022, arXiv:2206.08317)."""
+
+    def __init__(self, width: int, *, left: int = 1, right: int = 1, smooth: float = 1.0, noise: float = 0.0) -> None:
+        super().__init__()
+        self.left, self.right = left, right
+        self.smooth, self.noise = smooth, noise
+        self.conv = nn.Conv1d(width, width, left + 1 + right)
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
+        """(N, D) to (N,). Around every sequence there is nothing but zeros."""
+        spaced, places = rows.apart(x, self.left, self.right)
+        around = self.conv(spaced.t().unsqueeze(0))[0].t()[places - self.left]  # (N, D)
+        return (self.smooth * self.out(around.relu()).sigmoid() - self.noise).relu().squeeze(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """Tokens as integrate-and-fire gives them: `embeds` (U, D), which are of which sequence, and the frame within its
+    sequence at which each fired (U,); one that only the tail completed fires behind the last frame."""
+
+    embeds: Tensor
+    rows: Rows
+    frames: Tensor
+
+
+def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0.0) -> Fired:
+    """Frames (N, D), weighted with alphas (N,) in [0, 1] and summed up until they make one token, again and again
+    (Dong & Xu 2020, arXiv:1905.11235).
+
+    tail: what a frame of silence after the end would weigh, so that the last token is not left hanging.
+    """
+    # The running sum stands in float64 for its sum; its whole part is read in float32, as the checkpoints' trainers did.
+    total = rows.padded(alphas.double()).cumsum(1)  # (B, longest)
+    sums = rows.unpadded(total).float()  # (N,)
+    n_after = sums.floor().long()  # tokens complete once this frame is in
+    is_first = rows.positions == 0
+    n_before = n_after.roll(1).masked_fill(is_first, 0)
+    fires = n_after > n_before
+    rest = torch.where(fires, sums - n_after, 0.0)  # what goes over to the next token
+    counts = (last(total, rows) + tail).float().floor().long()
+    tokens = Rows(counts.tolist(), rows.device)
+    begins = tokens.counts.cumsum(0) - tokens.counts
+    first = begins[rows.owners] if len(tokens.lengths) else n_after
+    limit = tokens.counts[rows.owners]
+    embeds = x.new_zeros(tokens.n_rows + 1, x.shape[1])  # the last row takes what never became a token
+    for weight, token in ((alphas - rest, n_before), (rest, n_after)):
+        place = torch.where(token < limit, first + token, tokens.n_rows)
+        embeds.index_add_(0, place, weight.unsqueeze(1) * x)
+    frames = rows.counts[tokens.owners]
+    done = fires & (n_after <= limit)
+    frames[(first + n_after - 1)[done]] = rows.positions[done]
+    return Fired(embeds[:-1], tokens, frames)
+
+
+def last(grid: Tensor, rows: Rows) -> Tensor:
+    """The last value of each sequence of a padded running sum (B, longest); zero for an empty one."""
+    if grid.shape[1] == 0:
+        return grid.new_zeros(len(rows.lengths))
+    ends = grid.gather(1, (rows.counts - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
+    return ends.masked_fill(rows.counts == 0, 0.0)
+
+
+def fire_frames(alphas: Tensor, threshold: float) -> Tensor:
+    """The frames (n_fires,) of one sequence (T,) at which it fires, each time `threshold` has come together."""
+    n_fired = (alphas.double().cumsum(0) / threshold).floor()
+    return n_fired.diff(prepend=n_fired.new_zeros(1)).nonzero().squeeze(1)

@@ -1,0 +1,171 @@
+"""SAN-M: self-attention with a memory, the block of FunASR's encoders and decoders.
+
+N rows of sequences laid end to end (see asr_cli.nn.rows), D width, H heads, F feed-forward units, U tokens.
+The residual stream, norms and softmax are float32 whatever the products are computed in: half precision must not
+change the text.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from asr_cli.nn.attention import attend
+from asr_cli.nn.fsmn import FsmnMemory
+from asr_cli.nn.rows import Rows
+
+EPS = 1e-12  # of every norm the checkpoints were trained with
+
+
+class Norm(nn.LayerNorm):
+    """LayerNorm in float32."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, eps=EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float())
+
+
+def sinusoids(positions: Tensor, width: int) -> Tensor:
+    """Positional encoding (N, D), sines first, then cosines; `positions` (N,) count from 1."""
+    step = math.log(10_000) / (width / 2 - 1)
+    rates = torch.exp(torch.arange(width // 2, dtype=torch.float32, device=positions.device) * -step)
+    angles = positions.float().unsqueeze(1) * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class SanmAttention(nn.Module):
+    """SAN-M attention (Gao et al. 2020, arXiv:2006.01713): self-attention plus an FSMN memory on the values."""
+
+    def __init__(self, in_width: int, width: int, n_heads: int, *, left: int, right: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(in_width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.memory = FsmnMemory(width, left, right)
+
+    def forward(self, x: Tensor, rows: Rows, masks: Sequence[Tensor | None] | None = None) -> Tensor:
+        """(N, D_in) to (N, D). masks: as `attend` takes them; the memory does not see them."""
+        q, k, v = self.qkv(x).chunk(3, dim=-1)  # each (N, D)
+        return self.out(attend(q, k, v, rows, rows, self.n_heads, masks)) + self.memory.over(v.float(), rows)
+
+
+class FeedForward(nn.Module):
+    def __init__(self, width: int, units: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, units)
+        self.down = nn.Linear(units, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(self.up(x).relu())
+
+
+class SanmLayer(nn.Module):
+    """One encoder block. The first of a stack may widen its input: then nothing can be added to it."""
+
+    def __init__(self, in_width: int, width: int, n_heads: int, units: int, *, left: int, right: int) -> None:
+        super().__init__()
+        self.is_residual = in_width == width
+        self.norm1 = Norm(in_width)
+        self.attention = SanmAttention(in_width, width, n_heads, left=left, right=right)
+        self.norm2 = Norm(width)
+        self.feed_forward = FeedForward(width, units)
+
+    def forward(self, x: Tensor, rows: Rows, masks: Sequence[Tensor | None] | None = None) -> Tensor:
+        heard = self.attention(self.norm1(x), rows, masks)
+        x = x + heard if self.is_residual else heard.float()
+        return x + self.feed_forward(self.norm2(x))
+
+
+class SanmEncoder(nn.Module):
+    """A stack of SAN-M blocks over features or embeddings, as FunASR's SANMEncoder.
+
+    shift: how far the memory's window is moved into the past; (kernel - 1) / 2 makes it causal.
+    """
+
+    def __init__(
+        self, in_width: int, width: int, n_heads: int, units: int, n_layers: int, *, kernel: int, shift: int = 0
+    ) -> None:
+        super().__init__()
+        left = (kernel - 1) // 2 + shift
+        self.width = width
+        self.layers = nn.ModuleList(
+            SanmLayer(width if index else in_width, width, n_heads, units, left=left, right=kernel - 1 - left)
+            for index in range(n_layers)
+        )
+        self.norm = Norm(width)
+
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
+        """Features (N, D_in) to (N, D), every sequence as if it were alone."""
+        x = self.enter(x, rows.positions + 1)
+        for layer in self.layers:
+            x = layer(x, rows)
+        return self.norm(x)
+
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
+        # Scaled by the width that comes out, not by its own: so the checkpoints were trained.
+        return x * math.sqrt(self.width) + sinusoids(positions, x.shape[1])
+
+
+class NormedFeedForward(nn.Module):
+    """The decoder's: a norm over the hidden units, and no bias on the way back."""
+
+    def __init__(self, width: int, units: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, units)
+        self.norm = Norm(units)
+        self.down = nn.Linear(units, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(self.norm(self.up(x).relu()))
+
+
+class CrossAttention(nn.Module):
+    """Attention of tokens on an encoder's rows, or on any other memory."""
+
+    def __init__(self, width: int, memory_width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(memory_width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+        """Tokens (U, D) on a memory (M, D_memory) to (U, D)."""
+        k, v = self.kv(memory).chunk(2, dim=-1)
+        return self.out(attend(self.q(x), k, v, rows, memory_rows, self.n_heads))
+
+
+class SanmDecoderLayer(nn.Module):
+    """One decoder block: feed-forward first, then the memory, then attention on the encoder."""
+
+    def __init__(self, width: int, memory_width: int, n_heads: int, units: int, *, left: int, right: int) -> None:
+        super().__init__()
+        self.norm1 = Norm(width)
+        self.feed_forward = NormedFeedForward(width, units)
+        self.norm2 = Norm(width)
+        self.memory = FsmnMemory(width, left, right)
+        self.norm3 = Norm(width)
+        self.cross = CrossAttention(width, memory_width, n_heads)
+
+    def forward(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+        x = self.remember(x, rows)
+        return x + self.cross(self.norm3(x), rows, memory, memory_rows)
+
+    def remember(self, x: Tensor, rows: Rows) -> Tensor:
+        """Feed-forward and memory, all but the attention on the encoder."""
+        return x + self.memory.over(self.norm2(self.feed_forward(self.norm1(x))), rows)
+
+
+class SanmDecoderEnd(nn.Module):
+    """The last block: a feed-forward alone, without a residual around it."""
+
+    def __init__(self, width: int, units: int) -> None:
+        super().__init__()
+        self.norm = Norm(width)
+        self.feed_forward = NormedFeedForward(width, units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.feed_forward(self.norm(x)).float()
