@@ -1,0 +1,54 @@
+"""Letters said one by one, and the English "I"."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from asr_cli.transcript import Word
+
+# l a letter, d a short number, & itself, x anything else: "4 g", "g 20", "r & b", "m p 3", "i b m".
+SPELLED = re.compile(r"dl(?![l&])|l(?:&l|[ld])+")
+FIRST_PERSON = re.compile(r"i(?:['’](?:m|ve|ll|d))?")
+WORDS = ("a", "i")  # letters that are words when they stand alone beside a number
+
+
+def abbreviated(words: Sequence[Word]) -> Iterator[Word]:
+    """Runs of single letters become one word in capitals: "i b m" is "IBM"."""
+    kinds = "".join(map(kind, words))
+    done = 0
+    for found in SPELLED.finditer(kinds):
+        run = words[found.start() : found.end()]
+        letters = [word.text for word in run if kind(word) == "l"]
+        if len(letters) == 1 and letters[0].lower() in WORDS:
+            continue
+        yield from map(capitalized, words[done : found.start()])
+        yield merged(run)
+        done = found.end()
+    yield from map(capitalized, words[done:])
+
+
+def kind(word: Word) -> str:
+    text = word.text
+    if not text.isascii():
+        return "x"
+    if len(text) == 1 and text.isalpha():
+        return "l"
+    return "d" if text.isdigit() and len(text) <= 3 else "&" if text == "&" else "x"
+
+
+def merged(words: Sequence[Word]) -> Word:
+    text = "".join(word.text for word in words).upper()
+    return Word(text, words[0].start, words[-1].end, least_sure(*(word.confidence for word in words)))
+
+
+def least_sure(*confidences: float | None) -> float | None:
+    """A word is no surer than its least sure piece; a mean would hide one wrong syllable among sure ones."""
+    known = [sure for sure in confidences if sure is not None]
+    return min(known) if len(known) == len(confidences) else None
+
+
+def capitalized(word: Word) -> Word:
+    """The word, or "I" for "i"; the pieces of speech recognisers are in lower case."""
+    if not FIRST_PERSON.fullmatch(word.text.rstrip(".,!?;:，。？！、")):
+        return word
+    return replace(word, text="I" + word.text[1:])
