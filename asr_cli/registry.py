@@ -3,7 +3,8 @@
 A backend's face imports no torch: listing models must stay instant. `load` imports the rest.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from asr_cli.errors import ModelError
 from asr_cli.protocols import Recognizer
 
 GROUP = "asr.backends"
+N_SHOWN = 8  # files of a folder that an error lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,14 @@ class ModelCard:
     sample_rate: int = 16_000
     devices: tuple[str, ...] = ("cpu",)  # kinds it can run on: cpu, cuda, mps
     bundled: bool = False  # its weights come with an installed package: usable without a network
+    kind: str = "recognizer"  # or "vad", "punctuation"
     modelscope: str | None = None  # "owner/name"
+    modelscope_revision: str = "master"
     huggingface: str | None = None
-    size_bytes: int | None = None
+    huggingface_revision: str = "main"
+    files: tuple[str, ...] = ()  # patterns of the files it needs; none for those of FunASR's layout
     word_times: bool = False
+    punctuation: bool = False  # its text has punctuation
     streaming: bool = False
     hotwords: bool = False
     prompt: bool = False
@@ -50,12 +56,14 @@ class LoadOptions:
 class Backend:
     """A plugin's whole contract: a name, its models, and a function that loads one of them.
 
-    `folder` is the model's directory, or None for a bundled model.
+    models: the best first. load: its folder is the model's directory, or None for a bundled model.
+    card_of: what a folder holds, from a light look into it (configuration, no weights), or None if it cannot be read.
     """
 
     name: str
     models: tuple[ModelCard, ...]
     load: Callable[[ModelCard, Path | None, LoadOptions], Recognizer]
+    card_of: Callable[[Path], ModelCard | None] | None = None
 
 
 @cache
@@ -89,13 +97,52 @@ def cards() -> Iterator[tuple[Backend, ModelCard]]:
 
 
 def find(name: str) -> tuple[Backend, ModelCard]:
-    """The backend and card of a model."""
+    """The backend and card of a model, by its name or its folder."""
+    folder = folder_named(name)
+    if folder is not None:
+        return find_by_folder(folder)
     by_name = {card.name: (backend, card) for backend, card in cards()}
     if name in by_name:
         return by_name[name]
-    near = get_close_matches(name, by_name, n=1)
+    raise ModelError(unknown(name, by_name))
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that no model has."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ModelError(f"no model is named {name!r}; {hint}installed: {', '.join(sorted(by_name)) or 'none'}")
+    return f"no model is named {name!r}; {hint}known: {', '.join(names) or 'none'}"
+
+
+def folder_named(name: str) -> Path | None:
+    """The folder that a name means: one that is written as a path, or is there and no model's name."""
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where there is no home
+    is_path = os.sep in name or name.startswith((".", "~"))
+    if is_path or (path.is_dir() and name not in {card.name for _, card in cards()}):
+        return path
+    return None
+
+
+def find_by_folder(folder: Path) -> tuple[Backend, ModelCard]:
+    if not folder.is_dir():
+        raise ModelError(
+            f"there is no folder {str(folder)!r}; name a folder that holds a model, or a model (asr models)"
+        )
+    for backend in backends().values():
+        card = backend.card_of(folder) if backend.card_of is not None else None
+        if card is not None:
+            return backend, card
+    raise ModelError(f"no installed backend can read a model from {str(folder)!r}; it holds {contents(folder)}")
+
+
+def contents(folder: Path) -> str:
+    try:
+        names = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
+    except OSError as error:
+        return f"what cannot be listed ({error.strerror})"
+    more = f" and {len(names) - N_SHOWN} more" if len(names) > N_SHOWN else ""
+    return (", ".join(names[:N_SHOWN]) + more) or "nothing"
 
 
 @contextmanager

@@ -204,7 +204,7 @@ def choose(name: str, language: str | None, model_dir: Path | None) -> tuple[Bac
         backend, card = registry.find(name)
         if not languages.speaks(card.languages, language):
             raise UsageError(f"model {name!r} hears {', '.join(card.languages)}, not {language}")
-        return backend, card, folder_of(card, model_dir)
+        return backend, card, registry.folder_named(name) or folder_of(card, model_dir)
     here = [
         (backend, card)
         for backend, card in registry.cards()

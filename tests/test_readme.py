@@ -10,6 +10,7 @@ from asr_cli import catalog
 from asr_cli.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
+KINDS = {"vad": "voice activity", "recognizer": "recogniser", "punctuation": "punctuation"}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -17,7 +18,7 @@ def row(entry):
     card = entry.card
     ids = {"ModelScope": card.modelscope, "Hugging Face": card.huggingface}
     hubs = [f"{hub} `{name}`" for hub, name in ids.items() if name]
-    kind = {"vad": "voice activity", "recognizer": "recogniser"}[entry.kind]
+    kind = KINDS[entry.kind]
     languages = "any" if card.languages == ("und",) else ", ".join(card.languages)
     origin = "comes with the program" if card.bundled else ", ".join(hubs)
     return f"| `{card.name}` | {kind} | {languages} | {card.license} | {origin} |"

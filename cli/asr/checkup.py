@@ -91,7 +91,7 @@ def vad() -> Finding:
 
 
 def cache() -> Path:
-    from asr_cli.hub import cache_folder
+    from asr_cli.hub.places import cache_folder
 
     return cache_folder()
 

@@ -37,10 +37,9 @@ def row(entry: Any) -> tuple[str, ...]:
         return "yes" if has else "-"
 
     note = "comes with the program" if card.bundled else f"found in {entry.folder}" if entry.folder else where(card)
-    if entry.kind == "vad":
-        return card.name, "vad", mark(entry.is_here), "any", "yes", "-", "-", note
     can = mark(card.streaming), mark(card.word_times), mark(card.hotwords)
-    return card.name, entry.backend or "-", mark(entry.is_here), ",".join(card.languages), *can, note
+    languages = "any" if card.languages == ("und",) else ",".join(card.languages)
+    return card.name, entry.backend or entry.kind, mark(entry.is_here), languages, *can, note
 
 
 def where(card: Any) -> str:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_cli import hub
+from asr_cli.hub import places
 
 IDS = {"modelscope": "iic/speech_fsmn_vad", "huggingface": "funasr/fsmn-vad"}
 
@@ -27,7 +27,7 @@ def model_at(folder: Path) -> Path:
 def test_a_model_somebody_else_downloaded_is_found(tmp_path, monkeypatch, variable, below):
     monkeypatch.setenv(variable, str(tmp_path))
     folder = model_at(tmp_path / below)
-    assert hub.find("fsmn-vad", **IDS) == folder
+    assert places.find("fsmn-vad", **IDS) == folder
 
 
 def test_the_revision_in_use_is_preferred(tmp_path, monkeypatch):
@@ -37,25 +37,25 @@ def test_the_revision_in_use_is_preferred(tmp_path, monkeypatch):
     current = model_at(repository / "snapshots/bbb")
     (repository / "refs").mkdir()
     (repository / "refs/main").write_text("bbb\n")
-    assert hub.find("fsmn-vad", **IDS) == current
+    assert places.find("fsmn-vad", **IDS) == current
 
 
 def test_a_download_that_broke_off_is_no_model(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE", str(tmp_path))
     (tmp_path / "models/fsmn-vad").mkdir(parents=True)
     (tmp_path / "models/fsmn-vad/model.pt.incomplete").write_bytes(b"")
-    assert hub.find("fsmn-vad", **IDS) is None
+    assert places.find("fsmn-vad", **IDS) is None
 
 
 def test_the_folder_the_user_names_comes_first(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE", str(tmp_path / "cache"))
     model_at(tmp_path / "cache/models/fsmn-vad")
     mine = model_at(tmp_path / "mine/fsmn-vad")
-    assert hub.find("fsmn-vad", model_dir=tmp_path / "mine") == mine
-    assert hub.find("fsmn-vad", model_dir=mine) == mine
+    assert places.find("fsmn-vad", model_dir=tmp_path / "mine") == mine
+    assert places.find("fsmn-vad", model_dir=mine) == mine
 
 
 def test_one_model_s_own_folder_is_no_other_model(tmp_path):
     other = model_at(tmp_path / "paraformer")
-    assert hub.find("paraformer", model_dir=other) == other
-    assert hub.find("fsmn-vad", **IDS, model_dir=other) is None
+    assert places.find("paraformer", model_dir=other) == other
+    assert places.find("fsmn-vad", **IDS, model_dir=other) is None

@@ -1,0 +1,110 @@
+"""Where models lie on this machine: our cache and the ones other programs filled before us. Nothing is ever copied."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# A folder with one of these is a model; a download that broke off leaves one without.
+WEIGHTS = ("model.pt", "model.safetensors", "model.pb", "vad.pb", "punc.pb")
+
+
+def cache_folder() -> Path:
+    """Our own cache: $ASR_CACHE, else asr/ in the user's cache directory."""
+    own = os.environ.get("ASR_CACHE")
+    return Path(own) if own else user_cache() / "asr"
+
+
+def models_folder() -> Path:
+    """What we download, a folder for each model, named as the model."""
+    return cache_folder() / "models"
+
+
+def find(
+    name: str, *, modelscope: str | None = None, huggingface: str | None = None, model_dir: Path | None = None
+) -> Path | None:
+    """The folder of a model that is already here, or None."""
+    return next(find_all(name, modelscope=modelscope, huggingface=huggingface, model_dir=model_dir), None)
+
+
+def find_all(
+    name: str, *, modelscope: str | None = None, huggingface: str | None = None, model_dir: Path | None = None
+) -> Iterator[Path]:
+    """Each folder that holds a model, the one that is used first."""
+    yield from (folder for folder in places(name, modelscope, huggingface, model_dir) if is_model(folder))
+
+
+def places(name: str, modelscope: str | None, huggingface: str | None, model_dir: Path | None) -> Iterator[Path]:
+    if model_dir is not None:
+        names = [name, *(model_id.rpartition("/")[2] for model_id in (modelscope, huggingface) if model_id)]
+        if model_dir.absolute().name in names:  # any other name could be any other model
+            yield model_dir
+        yield from (model_dir / one for one in names)
+    yield models_folder() / name
+    if modelscope is not None:
+        yield from modelscope_places(modelscope)
+    if huggingface is not None:
+        yield from huggingface_places(huggingface)
+
+
+def modelscope_places(model_id: str) -> Iterator[Path]:
+    root = modelscope_cache()
+    owner, name = model_id.split("/")
+    escaped = name.replace(".", "___")
+    # One owner's models moved from damo/ to iic/; the folders that were downloaded before did not.
+    for known in dict.fromkeys((owner, "iic", "damo")):
+        for one in dict.fromkeys((name, escaped)):
+            yield root / "hub" / "models" / known / one
+            yield root / "models" / known / one
+            yield root / "hub" / known / one
+            yield root / known / one
+        snapshots = root / "models" / f"{known}--{name}" / "snapshots"
+        yield snapshots / "master"
+        yield from entries(snapshots)
+
+
+def huggingface_places(model_id: str) -> Iterator[Path]:
+    repository = huggingface_cache() / f"models--{model_id.replace('/', '--')}"
+    main = repository / "refs" / "main"
+    if main.is_file():
+        yield repository / "snapshots" / main.read_text().strip()
+    yield from entries(repository / "snapshots")
+
+
+def entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # not there, or somebody else's
+        return []
+
+
+def modelscope_cache() -> Path:
+    return Path(os.environ.get("MODELSCOPE_CACHE") or user_cache() / "modelscope")
+
+
+def huggingface_cache() -> Path:
+    home = Path(os.environ.get("HF_HOME") or user_cache() / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+
+
+def owner(folder: Path) -> str:
+    """Whose cache a folder lies in: "asr", "ModelScope", "Hugging Face", or "" for anywhere else."""
+    caches = {"asr": models_folder(), "ModelScope": modelscope_cache(), "Hugging Face": huggingface_cache()}
+    inside = (name for name, cache in caches.items() if folder.absolute().is_relative_to(cache.absolute()))
+    return next(inside, "")
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files in a folder; a link counts as the file it leads to."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def is_model(folder: Path) -> bool:
+    try:
+        return any((folder / name).is_file() for name in WEIGHTS)
+    except OSError:  # somebody else's cache
+        return False
+
+
+def user_cache() -> Path:
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.expanduser raises where there is no home
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache")

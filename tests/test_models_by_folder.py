@@ -1,0 +1,65 @@
+"""--model takes a folder: the backend that can read it says so."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asr_cli import registry
+from asr_cli.errors import ModelError
+from asr_cli.registry import Backend, ModelCard
+from asr_cli.session import choose
+
+CARD = ModelCard(name="mine", summary="for tests", languages=("zh",), license="none")
+
+
+def card_of(folder: Path) -> ModelCard | None:
+    return replace(CARD, name=folder.name) if (folder / "mine.yaml").is_file() else None
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch):
+    blind = Backend(name="blind", models=(), load=lambda card, folder, options: None)
+    mine = Backend(name="mine", models=(CARD,), load=lambda card, folder, options: None, card_of=card_of)
+    monkeypatch.setattr(registry, "backends", lambda: {"blind": blind, "mine": mine})
+
+
+def folder_with(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_a_folder_is_taken_by_the_backend_that_can_read_it(tmp_path):
+    folder = folder_with(tmp_path / "tuned", "mine.yaml")
+    backend, card, where = choose(str(folder), "zh", None)
+    assert (backend.name, card.name, where) == ("mine", "tuned", folder)
+
+
+def test_a_folder_here_needs_no_path_before_it(tmp_path, monkeypatch):
+    folder_with(tmp_path / "tuned", "mine.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert registry.find("tuned")[1].name == "tuned"
+
+
+def test_a_model_s_name_stays_its_own_beside_a_folder_of_that_name(tmp_path, monkeypatch):
+    folder_with(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert registry.find("mine")[1] is CARD
+
+
+def test_a_folder_that_nobody_can_read_is_answered_with_what_it_holds(tmp_path):
+    folder = folder_with(tmp_path / "other", *(f"{index}.bin" for index in range(12)))
+    with pytest.raises(ModelError, match=r"no installed backend can read .*0\.bin, 1\.bin.* and 4 more"):
+        registry.find(str(folder))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"there is no folder '.*nowhere'"):
+        registry.find(str(tmp_path / "nowhere"))
+
+
+def test_the_nearest_name_is_suggested():
+    with pytest.raises(ModelError, match="did you mean 'mine'"):
+        registry.find("mime")
