@@ -89,7 +89,7 @@ def test_a_word_is_from_its_first_piece_to_its_last_and_as_sure_as_the_least_sur
 
 
 def test_an_abbreviation_is_from_its_first_letter_to_its_last() -> None:
-    heard = [Piece(letter, i / 10, (i + 1) / 10, sure) for i, (letter, sure) in enumerate(zip("ibm", (1, 0.5, 1)))]
+    heard = [Piece("i", 0.0, 0.1, 1.0), Piece("b", 0.1, 0.2, 0.5), Piece("m", 0.2, 0.3, 1.0)]
     assert join(heard) == (Word("IBM", 0.0, 0.3, 0.5),)
 
 
