@@ -45,7 +45,7 @@ def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0
 
     tail: what a frame of silence after the end would weigh, so that the last token is not left hanging.
     """
-    # The running sum stands in float64 for its sum; its whole part is read in float32, as the checkpoints' trainers did.
+    # Summed in float64, so that hours do not drift; read in float32, as those who trained the checkpoints read it.
     total = rows.padded(alphas.double()).cumsum(1)  # (B, longest)
     sums = rows.unpadded(total).float()  # (N,)
     n_after = sums.floor().long()  # tokens complete once this frame is in

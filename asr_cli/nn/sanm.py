@@ -91,15 +91,14 @@ class SanmEncoder(nn.Module):
         super().__init__()
         left = (kernel - 1) // 2 + shift
         self.width = width
-        self.layers = nn.ModuleList(
-            SanmLayer(width if index else in_width, width, n_heads, units, left=left, right=kernel - 1 - left)
-            for index in range(n_layers)
-        )
+        sizes = {"left": left, "right": kernel - 1 - left}
+        self.first = SanmLayer(in_width, width, n_heads, units, **sizes)
+        self.layers = nn.ModuleList(SanmLayer(width, width, n_heads, units, **sizes) for _ in range(n_layers - 1))
         self.norm = Norm(width)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """Features (N, D_in) to (N, D), every sequence as if it were alone."""
-        x = self.enter(x, rows.positions + 1)
+        x = self.first(self.enter(x, rows.positions + 1), rows)
         for layer in self.layers:
             x = layer(x, rows)
         return self.norm(x)
@@ -136,6 +135,12 @@ class CrossAttention(nn.Module):
         """Tokens (U, D) on a memory (M, D_memory) to (U, D)."""
         k, v = self.kv(memory).chunk(2, dim=-1)
         return self.out(attend(self.q(x), k, v, rows, memory_rows, self.n_heads))
+
+    def weights(self, x: Tensor, memory: Tensor) -> Tensor:
+        """How much each token of one sequence (U, D) attends to each row of the memory: (H, U, M)."""
+        q = self.q(x).float().unflatten(1, (self.n_heads, -1)).transpose(0, 1)
+        k = self.kv(memory).float().chunk(2, dim=-1)[0].unflatten(1, (self.n_heads, -1)).transpose(0, 1)
+        return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
 
 
 class SanmDecoderLayer(nn.Module):

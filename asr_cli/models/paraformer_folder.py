@@ -1,0 +1,222 @@
+"""Paraformer checkpoints on disk, in the layouts of FunASR."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asr_cli import checkpoint
+from asr_cli.checkpoint import known_fields
+from asr_cli.errors import ModelError
+from asr_cli.features.cmvn import Cmvn
+from asr_cli.models.folder import CONFIGS, NORMS, WEIGHTS, file_of, find_file, insist, read_yaml
+from asr_cli.models.paraformer import WEIGHTS as PARAFORMER
+from asr_cli.models.paraformer import Config, DecoderConfig, EncoderConfig, Paraformer, PredictorConfig, SeacoParaformer
+from asr_cli.models.paraformer_contextual import WEIGHTS as CONTEXTUAL
+from asr_cli.models.paraformer_contextual import ContextualParaformer
+from asr_cli.text.vocabulary import Vocabulary
+
+VOCABULARIES = ("token_list",), ("tokens.json", "tokens.txt")
+LEXICONS = ("seg_dict_file",), ("seg_dict",)
+# What the classes are called since FunASR 1.0 and before, in small letters without underscores.
+KINDS = {
+    "paraformer": "paraformer", "bicifparaformer": "bicif", "seacoparaformer": "seaco",
+    "contextualparaformer": "contextual", "neatcontextualparaformer": "contextual",
+}  # fmt: skip
+ENCODERS = ("sanmencoder", "sanm")
+DECODERS = ("paraformersanmdecoder", "paraformerdecodersanm")
+CONTEXTUAL_DECODERS = ("contextualparaformerdecoder", "contextualparaformerdecodersanm")
+PREDICTORS = ("cifpredictorv2", "cifpredictorv3")
+# Settings that have one known value here, and those that mean something in training only.
+ENCODER_FIXED = {
+    "input_layer": "pe", "normalize_before": True, "concat_after": False, "positionwise_layer_type": "linear",
+    "positionwise_conv_kernel_size": 1, "selfattention_layer_type": "sanm", "interctc_layer_idx": [],
+    "interctc_use_conditioning": False, "pos_enc_class": "SinusoidalPositionEncoder", "lora_list": None,
+}  # fmt: skip
+DECODER_FIXED = {"input_layer": "embed", "normalize_before": True, "concat_after": False, "lora_list": None}
+PREDICTOR_FIXED = {"threshold": 1.0, "tail_mask": True}
+TIMES_FIXED = {"upsample_type": "cnn_blstm", "use_cif1_cnn": False}
+FRONTEND_FIXED = {
+    "window": "hamming", "frame_length": 25, "frame_shift": 10, "upsacle_samples": True, "snip_edges": True,
+}  # fmt: skip
+FRONTEND_IDLE = ("cmvn_file", "dither", "filter_length_max", "filter_length_min")
+IDLE = (
+    "dropout_rate", "positional_dropout_rate", "attention_dropout_rate", "self_attention_dropout_rate",
+    "src_attention_dropout_rate", "dropout", "padding_idx", "lora_rank", "lora_alpha", "lora_dropout",
+    "chunk_multiply_factor", "tf2torch_tensor_name_prefix_torch", "tf2torch_tensor_name_prefix_tf",
+)  # fmt: skip
+MODEL_FIXED = {"bias_encoder_type": "lstm", "bias_encoder_bid": False, "use_decoder_embedding": False}
+MODEL_KNOWN = ("NO_BIAS", "inner_dim", "predictor_bias")
+MODEL_IDLE = (
+    "ctc_weight", "lsm_weight", "length_normalized_loss", "predictor_weight", "sampling_ratio", "ignore_id", "blank_id",
+    "sos", "eos", "share_embedding", "use_1st_decoder_loss", "seaco_lsm_weight", "seaco_length_normal",
+    "seaco_length_normalized_loss", "seaco_weight", "train_decoder", "bias_encoder_dropout_rate", "crit_attn_weight",
+    "crit_attn_smooth", "target_buffer_length", "report_cer", "report_wer", "sym_space", "sym_blank",
+    "extract_feats_in_collect_stats", "interctc_weight", "step_cur", "embeds_id", "embeds_loss_weight", "embed_dims",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontend:
+    """`frontend_conf` of the checkpoint, under its names."""
+
+    fs: int = 16_000
+    n_mels: int = 80
+    lfr_m: int = 7
+    lfr_n: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A checkpoint: the network with its weights, and what goes in and comes out of it."""
+
+    net: Paraformer
+    frontend: Frontend
+    cmvn: Cmvn
+    vocabulary: Vocabulary
+    lexicon: Path | None  # how hotwords are spelled in tokens
+
+
+def read_folder(folder: Path) -> Folder:
+    path = file_of(folder, CONFIGS)
+    settings = read_yaml(path)
+    vocabulary = read_vocabulary(folder, settings)
+    frontend = read_frontend(settings, path)
+    config = read_config(settings, path, frontend, len(vocabulary))
+    cmvn = Cmvn.from_file(file_of(folder, NORMS))
+    if len(cmvn.shift) != config.n_features:
+        raise ModelError(
+            f"{str(folder)!r}: normalization of {len(cmvn.shift)} values for {config.n_features} features;"
+            " am.mvn and the configuration do not belong together"
+        )
+    return Folder(load(config, file_of(folder, WEIGHTS)), frontend, cmvn, vocabulary, find_file(folder, LEXICONS))
+
+
+def load(config: Config, path: Path) -> Paraformer:
+    net, weights = build(config)
+    tensors = checkpoint.read(path)
+    check_vocabulary(tensors, config, path)
+    checkpoint.fill(net, tensors, weights, path)
+    return net.eval()
+
+
+def build(config: Config) -> tuple[Paraformer, checkpoint.WeightMap]:
+    """The network without memory for its weights: the checkpoint's own take their place."""
+    with torch.device("meta"):
+        if config.contextual:
+            return ContextualParaformer(config), CONTEXTUAL
+        return (SeacoParaformer if config.seaco else Paraformer)(config), PARAFORMER
+
+
+def check_vocabulary(tensors: Mapping[str, torch.Tensor], config: Config, path: Path) -> None:
+    output = next((tensor for name, tensor in tensors.items() if name.endswith("decoder.output_layer.weight")), None)
+    if output is not None and len(output) != config.n_tokens:
+        raise ModelError(
+            f"{str(path)!r} knows {len(output)} tokens and the vocabulary beside it {config.n_tokens}; they do not"
+            " belong together: download the model again"
+        )
+
+
+def kind_of(settings: Mapping[str, Any]) -> str | None:
+    """Which of the networks here a configuration describes, if any."""
+    return KINDS.get(plain(settings.get("model")))
+
+
+def plain(name: object) -> str:
+    return str(name or "").lower().replace("_", "")
+
+
+def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_tokens: int) -> Config:
+    kind = kind_of(settings)
+    if kind is None:
+        raise ModelError(f"{str(path)!r} describes no offline Paraformer (model: {settings.get('model')!r})")
+    expect(settings, "encoder", ENCODERS, path)
+    expect(settings, "decoder", CONTEXTUAL_DECODERS if kind == "contextual" else DECODERS, path)
+    expect(settings, "predictor", PREDICTORS, path)
+    has_times = plain(settings["predictor"]) == "cifpredictorv3"
+    model = section(settings, "model_conf", path)
+    insist(model, MODEL_FIXED, path)
+    refuse_unknown(model, (*MODEL_FIXED, *MODEL_KNOWN, *MODEL_IDLE), path)
+    encoder = fields(EncoderConfig, section(settings, "encoder_conf", path), ENCODER_FIXED, path)
+    decoder = fields(DecoderConfig, section(settings, "decoder_conf", path), DECODER_FIXED, path)
+    check_sizes(encoder, decoder, path)
+    return Config(
+        n_features=frontend.n_mels * frontend.lfr_m,
+        n_tokens=n_tokens,
+        encoder=encoder,
+        decoder=decoder,
+        predictor=read_predictor(section(settings, "predictor_conf", path), has_times, path),
+        has_times=has_times,
+        seaco=read_seaco(settings, path) if kind == "seaco" else None,
+        no_bias=model.get("NO_BIAS", 8377),
+        contextual=kind == "contextual",
+    )
+
+
+def read_seaco(settings: Mapping[str, Any], path: Path) -> DecoderConfig:
+    expect(settings, "seaco_decoder", DECODERS, path)
+    values = section(settings, "seaco_decoder_conf", path)
+    fixed = DECODER_FIXED | {"use_output_layer": False, "wo_input_layer": True}
+    return fields(DecoderConfig, values, fixed, path)
+
+
+def read_predictor(values: Mapping[str, Any], has_times: bool, path: Path) -> PredictorConfig:
+    if has_times:
+        # These have to be said: what the class falls back to is another network.
+        missing = [name for name in TIMES_FIXED if name not in values]
+        if missing:
+            raise ModelError(f"{str(path)!r} does not say {' or '.join(missing)} of its timestamp head")
+        return fields(PredictorConfig, values, PREDICTOR_FIXED | TIMES_FIXED, path)
+    return fields(PredictorConfig, values, PREDICTOR_FIXED, path)
+
+
+def check_sizes(encoder: EncoderConfig, decoder: DecoderConfig, path: Path) -> None:
+    if decoder.num_blocks > decoder.att_layer_num:
+        raise ModelError(f"{str(path)!r} wants decoder blocks without attention, which no Paraformer here has")
+    for name, conf in (("encoder", encoder), ("decoder", decoder)):
+        if encoder.output_size % conf.attention_heads:
+            raise ModelError(f"{str(path)!r}: {name} width {encoder.output_size} for {conf.attention_heads} heads")
+
+
+def read_frontend(settings: Mapping[str, Any], path: Path) -> Frontend:
+    values = section(settings, "frontend_conf", path)
+    insist(values, FRONTEND_FIXED, path)
+    return known_fields(Frontend, values, path, ignored=(*FRONTEND_FIXED, *FRONTEND_IDLE))
+
+
+def read_vocabulary(folder: Path, settings: Mapping[str, Any]) -> Vocabulary:
+    """The vocabulary's own file, else what a configuration of before 1.0 lists."""
+    path = find_file(folder, VOCABULARIES)
+    if path is not None:
+        return Vocabulary.from_file(path)
+    if settings.get("token_list"):
+        return Vocabulary.from_list(settings["token_list"], source=f"the token_list of {str(folder)!r}")
+    raise ModelError(f"{str(folder)!r} is no complete model: it has no vocabulary (tokens.json); download it again")
+
+
+def expect(settings: Mapping[str, Any], name: str, known: tuple[str, ...], path: Path) -> None:
+    if plain(settings.get(name)) not in known:
+        raise ModelError(f"{str(path)!r} wants the {name} {settings.get(name)!r}, which is not known here")
+
+
+def section(settings: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
+    found = settings.get(name) or {}
+    if not isinstance(found, dict):
+        raise ModelError(f"{str(path)!r}: {name} is no table of settings")
+    return found
+
+
+def fields(kind: type, values: Mapping[str, Any], fixed: Mapping[str, Any], path: Path) -> Any:
+    insist(values, fixed, path)
+    try:
+        return known_fields(kind, values, path, ignored=(*fixed, *IDLE))
+    except TypeError as error:  # a setting without which there is no network
+        raise ModelError(f"{str(path)!r} is incomplete: {error}") from error
+
+
+def refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
+    unknown = sorted(values.keys() - set(known))
+    if unknown:
+        raise ModelError(f"{str(path)!r} asks for what this program does not know: {', '.join(unknown)}")
