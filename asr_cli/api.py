@@ -17,6 +17,8 @@ class Options(TypedDict, total=False):
     model: str
     language: str | None
     model_dir: Path | None
+    hub: str
+    offline: bool
     device: str
     threads: int | None
     batch_seconds: float

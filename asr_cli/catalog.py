@@ -1,14 +1,24 @@
 """Everything that can be used: recognisers of every backend, VAD and punctuation models. Nothing is loaded."""
 
+import logging
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from asr_cli import registry
-from asr_cli.errors import ModelError
+from asr_cli.errors import DownloadError, ModelError, UsageError
 from asr_cli.hub import places
+from asr_cli.hub.ask import Address, Answer, ask
+from asr_cli.hub.manifest import HUBS, remember, remembered
+from asr_cli.hub.pull import pull, resumable
 from asr_cli.registry import ModelCard
+
+log = logging.getLogger("asr")
+
+AUTO = "auto"
+OFFLINE_VARIABLES = ("ASR_OFFLINE", "HF_HUB_OFFLINE")
 
 FUNASR_LICENSE = "FunASR Model Licence 1.1"
 
@@ -73,9 +83,18 @@ class Entry:
     def is_here(self) -> bool:
         return self.card.bundled or self.folder is not None
 
+    @property
+    def size_bytes(self) -> int | None:
+        """What it takes on this disk, else what a hub said when somebody last asked."""
+        if self.folder is not None:
+            return places.size_of(self.folder)
+        manifest = remembered(self.card.name)
+        return manifest.size if manifest else None
+
     def as_dict(self) -> dict[str, Any]:
         folder = str(self.folder) if self.folder else None
-        return {**asdict(self.card), "backend": self.backend, "here": self.is_here, "folder": folder}
+        here = {"backend": self.backend, "here": self.is_here, "folder": folder, "size_bytes": self.size_bytes}
+        return {**asdict(self.card), **here}
 
 
 def entries() -> Iterator[Entry]:
@@ -97,3 +116,61 @@ def find_folder(card: ModelCard, model_dir: Path | None = None) -> Path | None:
     if card.bundled:
         return None
     return places.find(card.name, modelscope=card.modelscope, huggingface=card.huggingface, model_dir=model_dir)
+
+
+def fetch(card: ModelCard, *, hub: str = AUTO, offline: bool = False) -> Path:
+    """Download a model, with one line in the log; give its folder."""
+    answer = question(card, hub=hub, offline=offline)
+    manifest = answer.manifest
+    log.info("downloading %s (%s bytes) from %s", card.name, f"{manifest.size:,}", manifest.hub_name)
+    steps = pull(card.name, manifest)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return Path(end.value)
+
+
+def question(card: ModelCard, *, hub: str = AUTO, revision: str | None = None, offline: bool = False) -> Answer:
+    """What a hub says the model consists of. hub: "ms", "hf", or "auto" for whichever answers first."""
+    if is_offline(offline):
+        raise ModelError(
+            f"model {card.name!r} is not on this machine, and offline nothing is downloaded: pull it where there is a"
+            f" network (asr models pull {card.name}), or name its folder; looked in {', '.join(map(str, searched()))}"
+        )
+    try:
+        answer = ask(addresses(card, hub, revision))
+    except DownloadError as error:
+        raise DownloadError(f"model {card.name!r} cannot be downloaded: {error}") from error
+    manifest = answer.manifest.only(card.files)
+    remember(card.name, manifest)
+    return Answer(manifest, answer.seconds, answer.raced)
+
+
+def addresses(card: ModelCard, hub: str, revision: str | None) -> list[Address]:
+    if hub not in (AUTO, *HUBS):
+        raise UsageError(f"hub {hub!r} is not known; choose one of {AUTO}, {', '.join(HUBS)}")
+    if card.bundled:
+        raise ModelError(f"model {card.name!r} comes with the program; there is nothing to download")
+    known = {
+        "ms": (card.modelscope, card.modelscope_revision),
+        "hf": (card.huggingface, card.huggingface_revision),
+    }
+    found = [Address(key, model_id, revision or usual) for key, (model_id, usual) in known.items() if model_id]
+    if not found:
+        raise ModelError(f"model {card.name!r} is on no hub; put it in a folder and name that")
+    if hub == AUTO:
+        begun = resumable(card.name)  # half a download is worth more than the faster answer
+        return [address for address in found if begun is not None and address.hub == begun.hub] or found
+    chosen = [address for address in found if address.hub == hub]
+    if not chosen:
+        raise UsageError(f"model {card.name!r} is not on {HUBS[hub]}; it is on {HUBS[found[0].hub]}")
+    return chosen
+
+
+def is_offline(asked: bool) -> bool:
+    return asked or any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in OFFLINE_VARIABLES)
+
+
+def searched() -> list[Path]:
+    return [places.models_folder(), places.modelscope_cache(), places.huggingface_cache()]

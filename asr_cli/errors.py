@@ -7,6 +7,7 @@
     │   └── NoAudioError        the file is fine and holds no sound
     ├── OutputError         the result cannot be written
     ├── ModelError          a model is unknown, missing, or not what it says it is
+    │   └── DownloadError       it cannot be had from a hub now
     └── DependencyError     a program or library this needs is not on the machine
 
 A message is one sentence: what happened, why, and what to do next. `code` is the stable name to search for.
@@ -53,6 +54,12 @@ class ModelError(AsrError):
     """A model is unknown, missing, or not what it says it is."""
 
     code = "E-MODEL"
+
+
+class DownloadError(ModelError):
+    """A model cannot be had from a hub now."""
+
+    code = "E-DOWNLOAD"
 
 
 class DependencyError(AsrError):

@@ -15,6 +15,8 @@ class ModelOptions:
 
     model_dir: a folder of models, or one model's own, named as the model.
     vad: None for the VAD model's own.
+    hub: where a model that is named and not here comes from: "ms", "hf", or "auto" for whichever answers first.
+    offline: no network at all; what is not here is an error.
     vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
     threads: None for as many as there are cores.
     """
@@ -24,6 +26,8 @@ class ModelOptions:
     model_dir: Path | None = None
     device: str = "auto"
     threads: int | None = None
+    hub: str = "auto"
+    offline: bool = False
     batch_seconds: float = BATCH_SECONDS
     vad_model: str | None = "auto"
     vad: EndpointOptions | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
 from asr_cli import pipeline, registry
 from asr_cli.audio import Audio
-from asr_cli.catalog import VAD_CARDS, find_folder
+from asr_cli.catalog import VAD_CARDS, fetch, find_folder
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.longform.batch import Memory, until
 from asr_cli.options import ModelOptions, ReadOptions
@@ -45,7 +45,7 @@ class Session:
         self.options = options or ModelOptions()
         self._open = ExitStack()
         self.language = languages.code(self.options.language)
-        self.backend, self.card, self.folder = choose(self.options.model, self.language, self.options.model_dir)
+        self.backend, self.card, self.folder = choose(self.options, self.language)
         check_device(self.options.device, self.card)
         self.vad, self.vad_name = load_vad(self.options)
         load = LoadOptions(device=self.options.device, threads=self.options.threads)
@@ -198,28 +198,37 @@ def check(options: ReadOptions) -> None:
         raise UsageError(f"from {options.start:g} s to {options.end} s there is nothing to hear")
 
 
-def choose(name: str, language: str | None, model_dir: Path | None) -> tuple[Backend, ModelCard, Path | None]:
+def choose(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard, Path | None]:
     """The recogniser to use: the one that was named, else the best that is here for the language."""
-    if name != "auto":
-        backend, card = registry.find(name)
-        if not languages.speaks(card.languages, language):
-            raise UsageError(f"model {name!r} hears {', '.join(card.languages)}, not {language}")
-        return backend, card, registry.folder_named(name) or folder_of(card, model_dir)
+    if options.model != "auto":
+        backend, card = recognizer_named(options, language)
+        return backend, card, registry.folder_named(options.model) or folder_of(card, options)
     here = [
         (backend, card)
         for backend, card in registry.cards()
-        if languages.speaks(card.languages, language) and (card.bundled or find_folder(card, model_dir))
+        if languages.speaks(card.languages, language) and (card.bundled or find_folder(card, options.model_dir))
     ]
     if not here:
         raise ModelError(
-            f"no recogniser for {language} is on this machine; asr models lists what can be used, and --model-dir"
-            " points to a folder that has one"
+            f"no recogniser for {language} is on this machine; asr models lists what can be used, asr models pull NAME"
+            " downloads it, and --model-dir points to a folder that has one"
         )
     # A model that somebody took the trouble to pull beats ours; ours beats what merely came with a package.
     backend, card = min(here, key=lambda pair: (pair[1].bundled, pair[1].name != BUILT_IN))
     if card.name == BUILT_IN:
         log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
-    return backend, card, folder_of(card, model_dir)
+    else:
+        log.info("using %s, the best recogniser here%s", card.name, f" for {language}" if language else "")
+    return backend, card, folder_of(card, options)
+
+
+def recognizer_named(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard]:
+    """The recogniser of that name or folder, if it can do what is asked."""
+    backend, card = registry.find(options.model)
+    if not languages.speaks(card.languages, language):
+        raise UsageError(f"model {options.model!r} hears {', '.join(card.languages)}, not {language}")
+    check_device(options.device, card)
+    return backend, card
 
 
 def check_device(device: str, card: ModelCard) -> None:
@@ -227,13 +236,27 @@ def check_device(device: str, card: ModelCard) -> None:
         raise UsageError(f"model {card.name!r} runs on {', '.join(card.devices)}, not on {device!r}")
 
 
-def folder_of(card: ModelCard, model_dir: Path | None) -> Path | None:
+def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:
+    """Where the model lies; one that was named and is not here is downloaded."""
     if card.bundled:
         return None
-    folder = find_folder(card, model_dir)
-    if folder is None:
-        raise ModelError(f"model {card.name!r} is not on this machine; asr models shows where it can be had")
-    return folder
+    folder = find_folder(card, options.model_dir)
+    return folder if folder is not None else fetch(card, hub=options.hub, offline=options.offline)
+
+
+def absent(options: ModelOptions) -> Iterator[ModelCard]:
+    """What was named and is not here, so that whoever has a screen can show how it comes."""
+    if options.model != "auto":
+        _, card = recognizer_named(options, languages.code(options.language))
+        if registry.folder_named(options.model) is None and is_absent(card, options):
+            yield card
+    public = VAD_CARDS[0]
+    if options.vad_model == public.name and is_absent(public, options):
+        yield public
+
+
+def is_absent(card: ModelCard, options: ModelOptions) -> bool:
+    return not card.bundled and find_folder(card, options.model_dir) is None
 
 
 def no_vad(blocks: Iterable[Audio], /) -> Iterator[Audio]:
@@ -256,11 +279,7 @@ def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
         return FsmnVad.built_in(options.vad), ours.name
     if wanted == public.name:
         folder = find_folder(public, options.model_dir)
-        if folder is None:
-            raise ModelError(
-                f"VAD model {public.name!r} is not on this machine; leave --vad-model out to use {ours.name}, or name"
-                " a folder that has it"
-            )
+        folder = folder or fetch(public, hub=options.hub, offline=options.offline)
         return FsmnVad.from_folder(folder, options.vad), public.name
     if Path(wanted).is_dir():
         return FsmnVad.from_folder(Path(wanted), options.vad), wanted

@@ -25,7 +25,10 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     home = tmp_path_factory.mktemp("home")
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "HF_HOME", "MODELSCOPE_CACHE", "ASR_CACHE"):
         monkeypatch.setenv(name, str(home / name.lower()))
-    monkeypatch.delenv("ASR_CONFIG", raising=False)
+    for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):  # nobody listens there
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("ASR_CONFIG", "ASR_OFFLINE", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN", "MODELSCOPE_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import pytest
 
 from asr_cli import registry
 from asr_cli.errors import ModelError
+from asr_cli.options import ModelOptions
 from asr_cli.registry import Backend, ModelCard
 from asr_cli.session import choose
 
@@ -33,7 +34,7 @@ def folder_with(folder: Path, *names: str) -> Path:
 
 def test_a_folder_is_taken_by_the_backend_that_can_read_it(tmp_path):
     folder = folder_with(tmp_path / "tuned", "mine.yaml")
-    backend, card, where = choose(str(folder), "zh", None)
+    backend, card, where = choose(ModelOptions(model=str(folder)), "zh")
     assert (backend.name, card.name, where) == ("mine", "tuned", folder)
 
 

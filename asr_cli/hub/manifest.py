@@ -1,0 +1,98 @@
+"""What a model consists of: files, sizes and checksums, as a hub says or as they were downloaded."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from asr_cli.hub.places import WEIGHTS, cache_folder
+
+# What FunASR's layouts are made of; examples, figures and other programs' weights stay on the hub.
+NEEDED = (
+    *WEIGHTS, "configuration.json", "*.yaml", "*.mvn", "tokens.json", "tokens.txt", "seg_dict", "bpe.model",
+    "jieba_usr_dict", "jieba.c.dict", "README.md", "LICENSE*", "MODEL_LICENSE*",
+)  # fmt: skip
+RECORD = ".asr.json"  # beside the files of a model that we downloaded
+HUBS = {"ms": "ModelScope", "hf": "Hugging Face"}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """sha256: None where the hub does not tell."""
+
+    path: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """hub: "ms" or "hf". revision: as it was asked for. commit: what that meant then, where the hub tells."""
+
+    hub: str
+    model_id: str
+    revision: str
+    files: tuple[RemoteFile, ...]
+    commit: str | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def hub_name(self) -> str:
+        return HUBS[self.hub]
+
+    def only(self, patterns: Sequence[str]) -> "Manifest":
+        """The files that are needed; a path that leads out of its folder never is."""
+        wanted = patterns or NEEDED
+        files = (file for file in self.files if any(fnmatchcase(file.path, pattern) for pattern in wanted))
+        return replace(self, files=tuple(file for file in files if stays_inside(file.path)))
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Manifest":
+        table = json.loads(text)
+        return cls(**{**table, "files": tuple(RemoteFile(**file) for file in table["files"])})
+
+
+def stays_inside(path: str) -> bool:
+    """
+    >>> stays_inside("a/model.pt"), stays_inside("../model.pt"), stays_inside("/model.pt")
+    (True, False, False)
+    """
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts and "\\" not in path and bool(pure.parts)
+
+
+def recorded(folder: Path) -> Manifest | None:
+    """What was downloaded into a folder; None if it was not us, or nobody can read it."""
+    return read(folder / RECORD)
+
+
+def read(path: Path) -> Manifest | None:
+    try:
+        return Manifest.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not there, or not ours
+        return None
+
+
+def remember(name: str, manifest: Manifest) -> None:
+    """Keep a hub's answer, so that `asr models` knows sizes without asking again."""
+    path = memory(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(manifest.as_json(), encoding="utf-8")
+    except OSError:
+        pass  # a size that nobody remembers is asked for again; what cannot be downloaded says so itself
+
+
+def remembered(name: str) -> Manifest | None:
+    return read(memory(name))
+
+
+def memory(name: str) -> Path:
+    return cache_folder() / "manifests" / f"{name}.json"

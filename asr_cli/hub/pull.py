@@ -1,0 +1,171 @@
+"""A whole model into our cache: complete and checked, or not there at all.
+
+It grows in a hidden folder beside its place and is renamed when it is complete. What broke off stays there for the next
+time. The hubs' own libraries are not asked to do this: Hugging Face's does not check what it downloads, ModelScope's
+draws its own bars, and neither makes a model appear as a whole.
+"""
+
+import errno
+import logging
+import shutil
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asr_cli.errors import DownloadError
+from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile, recorded
+from asr_cli.hub.places import WEIGHTS, models_folder
+from asr_cli.hub.source import open_hub
+from asr_cli.hub.transfer import download, length, sha256
+
+log = logging.getLogger("asr")
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes of the whole model; file is the one in hand."""
+
+    file: str
+    done: int
+    total: int
+
+
+def pull(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
+    """Download what the manifest lists, and give the model's folder."""
+    if not any(Path(file.path).name in WEIGHTS or file.path.endswith(".safetensors") for file in manifest.files):
+        raise DownloadError(f"{manifest.model_id} on {manifest.hub_name} has no weights that this program can read")
+    folder, staging = models_folder() / name, unfinished(name)
+    with writing(models_folder()), alone(name):
+        if is_same(recorded(folder), manifest):
+            return folder  # another process was faster
+        reuse(staging, manifest)
+        require_space(staging, manifest)
+        files: list[RemoteFile] = []
+        for progress, file in fetch_files(staging, manifest):
+            if file is not None:
+                files.append(file)
+            yield progress
+        (staging / RECORD).write_text(replace(manifest, files=tuple(files)).as_json(), encoding="utf-8")
+        put_in_place(staging, folder)
+    return folder
+
+
+def fetch_files(staging: Path, manifest: Manifest) -> Iterator[tuple[Progress, RemoteFile | None]]:
+    """Progress, and each file when it is whole, with its checksum."""
+    from requests import Session
+
+    hub = open_hub(manifest.hub)
+    done = 0
+    with Session() as session:
+        for file in manifest.files:
+            path = staging / file.path
+            if not path.is_file():
+                request = hub.request(manifest, file.path)
+                for n_bytes in download(session, request, file, path, hub=manifest.hub_name):
+                    yield Progress(file.path, done + n_bytes, manifest.size), None
+            done += file.size
+            yield Progress(file.path, done, manifest.size), replace(file, sha256=file.sha256 or sha256(path))
+
+
+def unfinished(name: str) -> Path:
+    """Where a download grows, and stays when it breaks off."""
+    return models_folder() / f".{name}.part"
+
+
+def resumable(name: str) -> Manifest | None:
+    """What was being downloaded when it broke off."""
+    return recorded(unfinished(name))
+
+
+def discard(name: str) -> None:
+    """Forget a download that broke off."""
+    with writing(models_folder()), alone(name):
+        shutil.rmtree(unfinished(name), ignore_errors=True)
+
+
+def reuse(staging: Path, manifest: Manifest) -> None:
+    """Keep of an earlier download what belongs to this one."""
+    earlier = recorded(staging)
+    if earlier is None:
+        shutil.rmtree(staging, ignore_errors=True)
+    else:
+        is_known = origin(earlier) == origin(manifest)
+        wanted = set(manifest.files)
+        for file in earlier.files:
+            if file not in wanted or (file.sha256 is None and not is_known):
+                (staging / file.path).unlink(missing_ok=True)
+                (staging / f"{file.path}.part").unlink(missing_ok=True)
+    staging.mkdir(parents=True, exist_ok=True)
+    (staging / RECORD).write_text(manifest.as_json(), encoding="utf-8")
+
+
+def require_space(staging: Path, manifest: Manifest) -> None:
+    here = sum(max(length(staging / file.path), length(staging / f"{file.path}.part")) for file in manifest.files)
+    needed, free = manifest.size - here, shutil.disk_usage(staging).free
+    if needed > free:
+        raise DownloadError(
+            f"{needed:,} bytes are needed in {models_folder()} and {free:,} are free;"
+            " make room, or set ASR_CACHE to a folder on another disk"
+        )
+
+
+def put_in_place(staging: Path, folder: Path) -> None:
+    """A folder cannot be exchanged for another in one step; what was there before goes last."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    staging.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def is_same(here: Manifest | None, wanted: Manifest) -> bool:
+    """Whether what is here is what is wanted; here, every file has a checksum."""
+    if here is None or origin(here) != origin(wanted):
+        return False
+    sums = {file.path: (file.size, file.sha256) for file in here.files}
+    return all(
+        file.path in sums and file.size == sums[file.path][0] and file.sha256 in (None, sums[file.path][1])
+        for file in wanted.files
+    )
+
+
+def origin(manifest: Manifest) -> tuple[str, str, str]:
+    return manifest.hub, manifest.model_id, manifest.commit or manifest.revision
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Two processes never download the same model at once: the second waits, and finds it here."""
+    from filelock import FileLock, Timeout
+
+    models_folder().mkdir(parents=True, exist_ok=True)
+    lock = FileLock(models_folder() / f".{name}.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("another process is downloading %s; waiting for it", name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A cache that cannot be written, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DownloadError(
+                f"the disk with {folder} is full; what was downloaded is kept there: make room, and the same command"
+                " continues, or set ASR_CACHE to a folder on another disk"
+            ) from error
+        raise DownloadError(
+            f"cannot write in {folder}: {error.strerror or error}; set ASR_CACHE to a folder of yours"
+        ) from error
