@@ -24,6 +24,8 @@ class Options(TypedDict, total=False):
     batch_seconds: float
     vad_model: str | None
     vad: EndpointOptions | None
+    itn: bool
+    script: str | None
     start: float
     end: float | None
     channels: str

@@ -19,6 +19,8 @@ class ModelOptions:
     offline: no network at all; what is not here is an error.
     vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
     threads: None for as many as there are cores.
+    itn: write numbers in digits.
+    script: of Chinese: "hans", "hant", "hant-tw" or "hant-hk"; None for what the recogniser writes.
     """
 
     model: str = "auto"
@@ -31,6 +33,8 @@ class ModelOptions:
     batch_seconds: float = BATCH_SECONDS
     vad_model: str | None = "auto"
     vad: EndpointOptions | None = None
+    itn: bool = False
+    script: str | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:

@@ -18,6 +18,7 @@ from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
 from asr_cli.registry import Backend, LoadOptions, ModelCard
 from asr_cli.text import language as languages
+from asr_cli.text.finish import finishers
 from asr_cli.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Session:
         self.language = languages.code(self.options.language)
         self.backend, self.card, self.folder = choose(self.options, self.language)
         check_device(self.options.device, self.card)
+        spoken = (self.language,) if self.language else self.card.languages
+        self._finishers = finishers(itn=self.options.itn, script=self.options.script, languages=spoken)
         self.vad, self.vad_name = load_vad(self.options)
         load = LoadOptions(device=self.options.device, threads=self.options.threads)
         self._recognizer = self._open.enter_context(
@@ -74,7 +77,7 @@ class Session:
         return Transcription(self, source, options or ReadOptions(), memories, stop)
 
     def hear(self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None) -> Iterator[Segment]:
-        return pipeline.transcribe(
+        segments = pipeline.transcribe(
             blocks,
             vad=self.vad,
             recognizer=self._recognizer,
@@ -82,6 +85,9 @@ class Session:
             memory=memory,
             stop=stop,
         )
+        for finish in self._finishers:
+            segments = finish(segments)
+        return segments
 
 
 @dataclass(frozen=True, slots=True)

@@ -462,6 +462,13 @@ def test_configuration_is_read_in_order(tmp_path):
     assert shown["device"]["source"] == "default"
 
 
+def test_how_text_is_written_is_for_the_languages_it_knows(sentence, tmp_path):
+    result = asr("transcribe", sentence, "--script", "hans")
+    assert result.returncode == 2 and "--script is for Chinese, and this is en-US" in said(result)
+    (tmp_path / "asr.toml").write_text('model = "sphinx"\nscript = "hant"\nitn = true\n')
+    assert asr("transcribe", sentence, cwd=tmp_path).stdout == asr("transcribe", sentence).stdout
+
+
 def test_what_configuration_says_is_what_happens(example, tmp_path):
     (tmp_path / "asr.toml").write_text('output-format = "json"\nquiet = true\n')
     result = asr("transcribe", example, cwd=tmp_path)

@@ -1,6 +1,6 @@
 """Chinese in the script that was asked for, through OpenCC: the same words, the same times."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from asr_cli.errors import UsageError
@@ -12,15 +12,18 @@ TABLES = {"hans": "t2s", "hant": "s2t", "hant-tw": "s2tw", "hant-hk": "s2hk"}
 CHINESE = frozenset(("zh", "yue", "wuu", "nan", "hak", "cmn"))
 
 
-def check_script(script: str | None, languages: Iterable[str]) -> None:
+def check_script(script: str | None, languages: Sequence[str]) -> None:
     """Refuse a script that is not known, or none of the languages to be heard."""
     if script is None:
         return
     if script not in TABLES:
         raise UsageError(f"{script!r} is no script; choose {', '.join(TABLES)}")
-    spoken = [language.partition("-")[0] for language in languages]
-    if not CHINESE.intersection(spoken):
-        raise UsageError(f"--script is for Chinese, and this is {', '.join(spoken)}; leave it out")
+    if not is_chinese(languages):
+        raise UsageError(f"--script is for Chinese, and this is {', '.join(languages)}; leave it out")
+
+
+def is_chinese(languages: Iterable[str]) -> bool:
+    return any(language.partition("-")[0] in CHINESE for language in languages)
 
 
 def converter(script: str) -> Callable[[Iterable[Segment]], Iterator[Segment]]:

@@ -165,6 +165,20 @@ class RecognitionFlags:
         int | None,
         typer.Option(metavar="N", min=1, help="How many cores to use.", rich_help_panel=RECOGNITION),
     ] = None
+    itn: Annotated[
+        bool,
+        typer.Option(
+            "--itn/--no-itn", help="Write numbers in digits: 23 for twenty three.", rich_help_panel=RECOGNITION
+        ),
+    ] = False
+    script: Annotated[
+        str | None,
+        typer.Option(
+            metavar="hans|hant",
+            help="Write Chinese in Simplified or Traditional characters (hant-tw, hant-hk: as there).",
+            rich_help_panel=RECOGNITION,
+        ),
+    ] = None
     batch_seconds: Annotated[
         float | None,
         typer.Option(

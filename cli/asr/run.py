@@ -213,8 +213,23 @@ def model_options(request: Request) -> "ModelOptions":
     return ModelOptions(
         model=flags.model, language=flags.language, model_dir=flags.model_dir, device=flags.device,
         threads=flags.threads, vad_model=request.vad.vad_model if request.use_vad.vad else None,
-        vad=endpoint_options(request.vad) if request.use_vad.vad else None, **given,
+        vad=endpoint_options(request.vad) if request.use_vad.vad else None, **writing(request), **given,
     )  # fmt: skip
+
+
+def writing(request: Request) -> dict[str, Any]:
+    """How text is to be written. What is configured, and not for the language at hand, is for other times."""
+    from asr_cli import registry
+    from asr_cli.text.itn import writes_numbers_of
+    from asr_cli.text.script import is_chinese
+
+    flags = request.recognition
+    code = languages.code(flags.language)
+    named = registry.find(flags.model)[1].languages if flags.model != "auto" else None
+    spoken = (code,) if code else named
+    fits_itn = "itn" in request.typed or spoken is None or writes_numbers_of(spoken)
+    fits_script = "script" in request.typed or spoken is None or is_chinese(spoken)
+    return {"itn": flags.itn and fits_itn, "script": flags.script if fits_script else None}
 
 
 def seconds(text: str | None, option: str) -> float | None:
