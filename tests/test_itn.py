@@ -39,7 +39,7 @@ WRITTEN = {
     "large": ("三 十 万 人 一 亿 三 千 万", "30|万|人|1|亿|3000|万"),
     "before latin": ("用 python 三 百 次", "用|python| 300|次"),
     "between latin": ("hello 二 十 三 world", "hello| 23| world"),
-    "half written": ("5 百 块", "5|百|块"),
+    "half written": ("5 百 二 十 块", "5|百|二|十|块"),
     "en cardinal": ("i have twenty three apples", "I| have| 23| apples"),
     "en hyphen": ("twenty-three of them", "23| of| them"),
     "en year": ("in nineteen ninety four. yes", "in| 1994.| yes"),
@@ -59,6 +59,7 @@ SPOKEN = """
 SPOKEN_ENGLISH = (
     "just a second", "the first time", "one of them", "on the fourth", "one third", "a quarter past three",
     "mister smith", "doctor no", "twenty four seven", "nine eleven", "the first of may", "may i", "hello world",
+    "5 point five",
 )  # fmt: skip
 
 
