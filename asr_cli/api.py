@@ -20,7 +20,9 @@ class Options(TypedDict, total=False):
     hub: str
     offline: bool
     device: str
+    compute_type: str
     threads: int | None
+    hotwords: str | tuple[str, ...]
     batch_seconds: float
     vad_model: str | None
     vad: EndpointOptions | None

@@ -1,6 +1,8 @@
 """Published weights into our modules: one loop, strict both ways, and never code out of a pickle."""
 
+import ctypes
 import json
+import mmap
 import pickle
 import re
 import warnings
@@ -148,6 +150,17 @@ def leaves(tree: object) -> Iterator[tuple[str, str]]:
             if isinstance(value, str) and value:
                 yield key, value
             yield from leaves(value)
+
+
+def forget(tensor: Tensor) -> None:
+    """Give back the memory that a mapped tensor took when it was read; it stays readable, from the file."""
+    if not hasattr(mmap, "MADV_DONTNEED") or tensor.device.type != "cpu":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    begin = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+    end = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+    if end > begin:
+        libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
 
 def is_zip(path: Path) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_cli.errors import UsageError
+from asr_cli.hub.manifest import check_hub
 from asr_cli.vad.endpoint import EndpointOptions
 
 BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon after Ctrl-C
@@ -19,6 +20,8 @@ class ModelOptions:
     offline: no network at all; what is not here is an error.
     vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
     threads: None for as many as there are cores.
+    compute_type: "float32", "bfloat16", "float16", "int8", or "auto" for the fastest here that keeps the text.
+    hotwords: words to expect: a list, a text that names them, or the path of a file with one on each line.
     itn: write numbers in digits.
     script: of Chinese: "hans", "hant", "hant-tw" or "hant-hk"; None for what the recogniser writes.
     """
@@ -26,10 +29,12 @@ class ModelOptions:
     model: str = "auto"
     language: str | None = None
     model_dir: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
     hub: str = "auto"
     offline: bool = False
+    device: str = "auto"
+    compute_type: str = "auto"
+    threads: int | None = None
+    hotwords: str | tuple[str, ...] = ()
     batch_seconds: float = BATCH_SECONDS
     vad_model: str | None = "auto"
     vad: EndpointOptions | None = None
@@ -43,6 +48,7 @@ class ModelOptions:
             raise UsageError(f"batches of {self.batch_seconds} s hold nothing; give a positive duration")
         if self.model_dir is not None and not Path(self.model_dir).is_dir():
             raise UsageError(f"model directory {str(self.model_dir)!r} is no directory")
+        check_hub(self.hub)
         if self.vad_model is None and self.vad is not None:
             raise UsageError("VAD options do nothing without a VAD")
 

@@ -29,6 +29,7 @@ class ModelCard:
     license: str
     sample_rate: int = 16_000
     devices: tuple[str, ...] = ("cpu",)  # kinds it can run on: cpu, cuda, mps
+    compute_types: tuple[str, ...] = ()  # it can be put into, beside "auto"
     bundled: bool = False  # its weights come with an installed package: usable without a network
     kind: str = "recognizer"  # or "vad", "punctuation"
     modelscope: str | None = None  # "owner/name"
@@ -50,6 +51,8 @@ class LoadOptions:
 
     device: str = "auto"
     threads: int | None = None  # None: as many as there are cores
+    compute_type: str = "auto"  # or float32, bfloat16, float16, int8
+    hotwords: tuple[str, ...] = ()  # only for a model whose card says that it takes them
 
 
 @dataclass(frozen=True, slots=True)

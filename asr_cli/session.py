@@ -19,6 +19,7 @@ from asr_cli.protocols import Vad
 from asr_cli.registry import Backend, LoadOptions, ModelCard
 from asr_cli.text import language as languages
 from asr_cli.text.finish import finishers
+from asr_cli.text.hotwords import read_hotwords
 from asr_cli.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
@@ -47,11 +48,17 @@ class Session:
         self._open = ExitStack()
         self.language = languages.code(self.options.language)
         self.backend, self.card, self.folder = choose(self.options, self.language)
-        check_device(self.options.device, self.card)
+        check_device(self.options, self.card)
         spoken = (self.language,) if self.language else self.card.languages
         self._finishers = finishers(itn=self.options.itn, script=self.options.script, languages=spoken)
         self.vad, self.vad_name = load_vad(self.options)
-        load = LoadOptions(device=self.options.device, threads=self.options.threads)
+        self.hotwords = expected(self.options.hotwords, self.card)
+        load = LoadOptions(
+            device=self.options.device,
+            threads=self.options.threads,
+            compute_type=self.options.compute_type,
+            hotwords=self.hotwords,
+        )
         self._recognizer = self._open.enter_context(
             registry.open_recognizer(self.backend, self.card, self.folder, load)
         )
@@ -233,13 +240,24 @@ def recognizer_named(options: ModelOptions, language: str | None) -> tuple[Backe
     backend, card = registry.find(options.model)
     if not languages.speaks(card.languages, language):
         raise UsageError(f"model {options.model!r} hears {', '.join(card.languages)}, not {language}")
-    check_device(options.device, card)
+    check_device(options, card)
     return backend, card
 
 
-def check_device(device: str, card: ModelCard) -> None:
-    if device != "auto" and device.partition(":")[0] not in card.devices:
-        raise UsageError(f"model {card.name!r} runs on {', '.join(card.devices)}, not on {device!r}")
+def expected(hotwords: str | tuple[str, ...], card: ModelCard) -> tuple[str, ...]:
+    """The hotwords that the model will be told; a model that takes none is not told, but its user is."""
+    found = read_hotwords(hotwords)
+    if found and not card.hotwords:
+        log.warning("model %s takes no hotwords: they are counted, and change nothing (see: asr models)", card.name)
+    return found
+
+
+def check_device(options: ModelOptions, card: ModelCard) -> None:
+    if options.device != "auto" and options.device.partition(":")[0] not in card.devices:
+        raise UsageError(f"model {card.name!r} runs on {', '.join(card.devices)}, not on {options.device!r}")
+    if options.compute_type not in ("auto", *card.compute_types):
+        known = ", ".join(("auto", *card.compute_types))
+        raise UsageError(f"model {card.name!r} computes in {known}, not in {options.compute_type!r}")
 
 
 def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from asr_plugins.paraformer.recognizer import ParaformerRecognizer
 
 from asr_cli.audio import Audio
 from asr_cli.errors import ModelError
@@ -11,7 +12,6 @@ from asr_cli.models import paraformer_folder
 from asr_cli.models.paraformer_times import token_spans
 from asr_cli.nn.cif import fire_frames, integrate_and_fire
 from asr_cli.nn.rows import Rows, join
-from asr_plugins.paraformer.recognizer import ParaformerRecognizer
 from tests.tools.small_paraformer import HOTWORDS, TOKENS, VARIANTS, seeded, sounds, write_folder
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -204,11 +204,17 @@ def drop_tensor(folder, name):
     torch.save(tensors, folder / "model.pt")
 
 
+def mvn(width):
+    ones = "1 " * width
+    return f"<AddShift> {width} {width}\n<LearnRateCoef> 0 [ {ones}]\n<Rescale> 1 1\n<LearnRateCoef> 0 [ {ones}]\n"
+
+
+SPIN = "  num_blocks: 3\n  output_size"
 BROKEN = {
     "describes no offline Paraformer": lambda f: set_yaml(f, "SeacoParaformer", "Conformer"),
     "encoder 'ConformerEncoder'": lambda f: set_yaml(f, "encoder: SANMEncoder", "encoder: ConformerEncoder"),
     "does not know: quantum": lambda f: set_yaml(f, "  NO_BIAS: 20", "  NO_BIAS: 20\n  quantum: true"),
-    "does not know: spin": lambda f: set_yaml(f, "  num_blocks: 3\n  output_size", "  num_blocks: 3\n  spin: 1\n  output_size"),
+    "does not know: spin": lambda f: set_yaml(f, SPIN, f"  spin: 1\n{SPIN}"),
     "wants upsample_type 'cnn'": lambda f: set_yaml(f, "cnn_blstm", "cnn"),
     "no vocabulary": lambda f: (f / "tokens.json").unlink(),
     "they do not belong together": lambda f: (f / "tokens.json").write_text(json.dumps(TOKENS[:-1])),
@@ -216,12 +222,7 @@ BROKEN = {
     "broken or cut short": lambda f: (f / "model.pt").write_bytes((f / "model.pt").read_bytes()[:5000]),
     "missing: predictor.conv.bias": lambda f: drop_tensor(f, "predictor.cif_conv1d.bias"),
     "of another shape": lambda f: set_yaml(f, "linear_units: 48", "linear_units: 64"),
-    "normalization of 400 values": lambda f: (f / "am.mvn").write_text(
-        (f / "am.mvn").read_text().replace("560 560", "400 400").replace(" ]\n", " ]\n")
-        if False
-        else "<AddShift> 400 400\n<LearnRateCoef> 0 [ " + "1 " * 400 + "]\n<Rescale> 400 400\n<LearnRateCoef> 0 [ "
-        + "1 " * 400 + "]\n"
-    ),
+    "normalization of 400 values": lambda f: (f / "am.mvn").write_text(mvn(400)),
     "cannot be read as a configuration": lambda f: (f / "config.yaml").write_text("model: [oops"),
 }  # fmt: skip
 

@@ -71,7 +71,7 @@ def transcribe_job(
         outputs = outputs or [start(job.format, stdout, layout)]
         n_segments, position = feed(segments, outputs)
         for output in outputs:
-            output.finish(Info(language=heard.language, duration=heard.duration, model=heard.model))
+            output.finish(info(heard, session))
         for file in files:
             settle(file)
         complete = not stop.is_set()
@@ -130,6 +130,10 @@ def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool,
     return journal
 
 
+def info(heard: Transcription, session: Session) -> Info:
+    return Info(language=heard.language, duration=heard.duration, model=heard.model, hotwords=session.hotwords)
+
+
 def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,6 +160,8 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
         "program": __version__,
         "model": session.card.name,
         "folder": str(session.folder) if session.folder else None,
+        "compute_type": session.options.compute_type,
+        "hotwords": session.hotwords if session.card.hotwords else (),
         "language": session.language,
         "vad": session.vad_name,
         "vad_options": asdict(session.options.vad) if session.options.vad else None,

@@ -20,6 +20,7 @@ from asr_cli.text.vocabulary import Vocabulary
 
 VOCABULARIES = ("token_list",), ("tokens.json", "tokens.txt")
 LEXICONS = ("seg_dict_file",), ("seg_dict",)
+SAMPLE_RATES = (16_000, 8_000)
 # What the classes are called since FunASR 1.0 and before, in small letters without underscores.
 KINDS = {
     "paraformer": "paraformer", "bicifparaformer": "bicif", "seacoparaformer": "seaco",
@@ -183,7 +184,10 @@ def check_sizes(encoder: EncoderConfig, decoder: DecoderConfig, path: Path) -> N
 def read_frontend(settings: Mapping[str, Any], path: Path) -> Frontend:
     values = section(settings, "frontend_conf", path)
     insist(values, FRONTEND_FIXED, path)
-    return known_fields(Frontend, values, path, ignored=(*FRONTEND_FIXED, *FRONTEND_IDLE))
+    found: Frontend = known_fields(Frontend, values, path, ignored=(*FRONTEND_FIXED, *FRONTEND_IDLE))
+    if found.fs not in SAMPLE_RATES:
+        raise ModelError(f"{str(path)!r} wants sound at {found.fs} Hz; only 16000 and 8000 are known here")
+    return found
 
 
 def read_vocabulary(folder: Path, settings: Mapping[str, Any]) -> Vocabulary:

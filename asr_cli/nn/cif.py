@@ -46,7 +46,8 @@ def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0
     tail: what a frame of silence after the end would weigh, so that the last token is not left hanging.
     """
     # Summed in float64, so that hours do not drift; read in float32, as those who trained the checkpoints read it.
-    total = rows.padded(alphas.double()).cumsum(1)  # (B, longest)
+    exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+    total = rows.padded(alphas.to(exact)).cumsum(1)  # (B, longest)
     sums = rows.unpadded(total).float()  # (N,)
     n_after = sums.floor().long()  # tokens complete once this frame is in
     is_first = rows.positions == 0
@@ -78,5 +79,5 @@ def last(grid: Tensor, rows: Rows) -> Tensor:
 
 def fire_frames(alphas: Tensor, threshold: float) -> Tensor:
     """The frames (n_fires,) of one sequence (T,) at which it fires, each time `threshold` has come together."""
-    n_fired = (alphas.double().cumsum(0) / threshold).floor()
+    n_fired = (alphas.cpu().double().cumsum(0) / threshold).floor()
     return n_fired.diff(prepend=n_fired.new_zeros(1)).nonzero().squeeze(1)

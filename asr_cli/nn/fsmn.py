@@ -39,7 +39,7 @@ class FsmnMemory(nn.Module):
         # A processor multiplies and adds whole rows several times faster than it convolves columns.
         n_places = len(spaced) - self.left - self.right
         memory = spaced.new_zeros(n_places, x.shape[1])
-        for tap, weight in enumerate(self.weight.squeeze(1).t()):
+        for tap, weight in enumerate(self.weight.squeeze(1).t().contiguous()):
             memory = torch.addcmul(memory, spaced[tap : tap + n_places], weight, out=free(memory))
         return x + memory[places - self.left]
 

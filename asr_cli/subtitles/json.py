@@ -5,6 +5,7 @@ import math
 from typing import Any, TextIO
 
 from asr_cli.subtitles.output import Info
+from asr_cli.text.hotwords import n_hits
 from asr_cli.transcript import Segment, Word
 
 VERSION = 1
@@ -27,15 +28,20 @@ class JsonWriter:
     def finish(self, info: Info) -> None:
         self.file.write("\n  ]" if self.lines else "]")
         duration = None if info.duration is None else seconds(info.duration)
-        rest = {
+        rest: dict[str, Any] = {
             "text": "\n".join(self.lines),
             "language": info.language,
             "duration": duration,
             "model": info.model,
         }
+        if info.hotwords:
+            rest["hotwords"] = [{"text": word, "hits": self.count(word)} for word in info.hotwords]
         for name, value in rest.items():
             self.file.write(f",\n  {dumps(name)}: {dumps(value)}")
         self.file.write("\n}\n")
+
+    def count(self, hotword: str) -> int:
+        return n_hits(hotword, "\n".join(self.lines))
 
 
 def as_object(number: int, segment: Segment, *, word_times: bool = True) -> dict[str, Any]:

@@ -24,11 +24,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Info:
-    """What is known of a recording when it ends. `duration` in seconds."""
+    """What is known of a recording when it ends. `duration` in seconds; `hotwords` are those that were expected."""
 
     language: str | None = None
     duration: float | None = None
     model: str | None = None
+    hotwords: tuple[str, ...] = ()
 
 
 class Sink(Protocol[Item]):

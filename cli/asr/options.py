@@ -144,7 +144,10 @@ class RecognitionFlags:
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", metavar="NAME", help="The recogniser; auto takes the best one here (asr models)."
+            "--model",
+            "-m",
+            metavar="NAME|DIR",
+            help="The recogniser, or a folder that holds one; auto takes the best one here (asr models).",
         ),
     ] = "auto"
     language: Annotated[
@@ -158,9 +161,35 @@ class RecognitionFlags:
         Path | None,
         typer.Option(metavar="DIR", help="Look for models here first.", rich_help_panel=RECOGNITION),
     ] = None
-    device: Annotated[str, typer.Option(metavar="auto|cpu", help="Where to compute.", rich_help_panel=RECOGNITION)] = (
-        "auto"
-    )
+    hub: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|ms|hf",
+            help="Where a model that is not here comes from: ModelScope, Hugging Face, or whichever answers first.",
+            rich_help_panel=RECOGNITION,
+        ),
+    ] = "auto"
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never use the network for a model.", rich_help_panel=RECOGNITION)
+    ] = False
+    hotwords: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS|FILE", help='Names and terms to expect: "a b", "a b, c", or one on each line of a file.'
+        ),
+    ] = ""
+    device: Annotated[
+        str,
+        typer.Option(metavar="auto|cpu|cuda[:N]|mps", help="Where to compute.", rich_help_panel=RECOGNITION),
+    ] = "auto"
+    compute_type: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|float32|bfloat16|float16|int8",
+            help="In what numbers; auto is the fastest here that keeps the text.",
+            rich_help_panel=RECOGNITION,
+        ),
+    ] = "auto"
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="How many cores to use.", rich_help_panel=RECOGNITION),

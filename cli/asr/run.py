@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr.bringing import bring_absent
 from asr.console import Console, Progress
 from asr.interrupt import stopping
 from asr.options import InputFlags, OutputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
@@ -59,6 +60,7 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     if not request.output.overwrite:
         jobs = [job for job in jobs if not skipped(job, console)]
     if jobs:
+        bring_absent(model_options(request), console)
         with stopping(console) as stop:
             work(jobs, request, reading, layout, tally, stop)
     return tally.conclude()
@@ -211,7 +213,9 @@ def model_options(request: Request) -> "ModelOptions":
     flags = request.recognition
     given: dict[str, Any] = {} if flags.batch_seconds is None else {"batch_seconds": flags.batch_seconds}
     return ModelOptions(
-        model=flags.model, language=flags.language, model_dir=flags.model_dir, device=flags.device,
+        model=flags.model, language=flags.language, model_dir=flags.model_dir, hub=flags.hub,
+        offline=flags.offline, device=flags.device,
+        compute_type=flags.compute_type, hotwords=flags.hotwords,
         threads=flags.threads, vad_model=request.vad.vad_model if request.use_vad.vad else None,
         vad=endpoint_options(request.vad) if request.use_vad.vad else None, **writing(request), **given,
     )  # fmt: skip

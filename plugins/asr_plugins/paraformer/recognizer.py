@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from asr_cli.audio import Audio
+from asr_cli.audio import SAMPLE_RATE, Audio
+from asr_cli.errors import ModelError
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LowFrameRate
+from asr_cli.features.resample import Resample
 from asr_cli.models.paraformer import Heard
 from asr_cli.models.paraformer_folder import Folder
 from asr_cli.models.paraformer_times import token_spans
@@ -17,6 +18,7 @@ from asr_cli.text.words import Piece, join
 from asr_cli.transcript import Segment
 
 MAX_DURATION = 30.0  # s; the models were trained on less, and attention grows with the square
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch words it, by device
 SILENT = (0, 1, 2)  # blank, start and end of sentence: tokens that are no text
 
 
@@ -25,25 +27,44 @@ class ParaformerRecognizer:
 
     max_duration = MAX_DURATION
 
-    def __init__(self, folder: Folder, hotwords: Tensor | None = None) -> None:
+    def __init__(self, folder: Folder, device: torch.device | None = None, hotwords: Tensor | None = None) -> None:
         self.net = folder.net
         self.vocabulary = folder.vocabulary
-        self.cmvn = folder.cmvn
+        self.device = device or torch.device("cpu")
         self.hotwords = hotwords
-        self.fbank = Fbank(folder.frontend.fs, folder.frontend.n_mels)
+        self.cmvn = folder.cmvn.to(self.device)
+        self.resample = Resample(SAMPLE_RATE, folder.frontend.fs).to(self.device)
+        self.fbank = Fbank(folder.frontend.fs, folder.frontend.n_mels).to(self.device)
         self.lfr = LowFrameRate(folder.frontend.lfr_m, folder.frontend.lfr_n)
 
-    @torch.inference_mode()
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
+        """One segment for each; where memory does not suffice for all of them at once, half of them at a time."""
         if not utterances:
             return []
+        try:
+            return self.recognize_together(utterances)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the handler: what the failed attempt held is still in the error's hands there.
+        release_memory(self.device)
+        if len(utterances) == 1:
+            raise ModelError(
+                f"memory does not suffice for {utterances[0].duration:.0f} s of speech at once; close what else runs,"
+                " or give --vad-max-speech-duration-s 10"
+            )
+        half = len(utterances) // 2
+        return self.recognize(utterances[:half]) + self.recognize(utterances[half:])
+
+    @torch.inference_mode()
+    def recognize_together(self, utterances: Sequence[Audio]) -> list[Segment]:
         features, rows = end_to_end([self.features(utterance) for utterance in utterances])
         heard = self.net(features, rows, self.hotwords)
         return self.segments(heard, utterances)
 
     def features(self, utterance: Audio) -> Tensor:
         """Normalised features (T, 560)."""
-        samples = torch.from_numpy(np.ascontiguousarray(utterance.samples))
+        samples = self.resample(torch.tensor(utterance.samples, device=self.device))
         frames, _ = self.fbank(samples)
         rows, _ = self.lfr(frames)
         return self.cmvn(rows)
@@ -63,3 +84,12 @@ class ParaformerRecognizer:
             for (token, confidence), (start, end) in zip(said, spans, strict=True)
         ]
         return Segment(join(pieces, sentencepiece=self.vocabulary.sentencepiece))
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def release_memory(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -1,0 +1,65 @@
+"""Words that a user expects to hear.
+
+>>> read_hotwords("阿里巴巴 达摩院"), read_hotwords("speech recognition, Whisper")
+(('阿里巴巴', '达摩院'), ('speech recognition', 'Whisper'))
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from asr_cli.errors import NotFoundError, UsageError
+
+COMMENT = "#"
+WEIGHTED = re.compile(r"(.+?)\s+-?\d+(?:\.\d+)?")  # "word 20", as FunASR's services take them
+LIST_SUFFIXES = (".txt", ".list", ".hotwords")
+
+
+def read_hotwords(given: str | Iterable[str]) -> tuple[str, ...]:
+    """The hotwords of a list, of a text (divided at commas, else at spaces), or of the file that a text names."""
+    if not isinstance(given, str):
+        return unique(given)
+    path = Path(given)
+    if is_file(path):
+        return from_file(path)
+    if given.lower().endswith(LIST_SUFFIXES):
+        raise NotFoundError(f"there is no file of hotwords {given!r}")
+    return unique(re.split("[,，、;；\n]", given) if re.search("[,，、;；\n]", given) else given.split())
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long for a file's name
+        return False
+
+
+def from_file(path: Path) -> tuple[str, ...]:
+    """One hotword a line; a comment begins with #. A number at the end of every line is a weight, and left out."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the hotwords in {str(path)!r} are not UTF-8 text; save the file as UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"cannot read the hotwords in {str(path)!r}: {error.strerror}") from error
+    if "\0" in text:
+        raise UsageError(f"{str(path)!r} is no text, so no hotwords are in it")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(COMMENT)]
+    weighted = [WEIGHTED.fullmatch(line) for line in lines]
+    return unique(found[1] for found in weighted if found) if all(weighted) else unique(lines)
+
+
+def unique(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
+
+
+def n_hits(hotword: str, text: str) -> int:
+    """How often a text has a hotword, whatever its case; a Latin one as a word of its own.
+
+    >>> n_hits("cat", "Cat, concatenate; the cat"), n_hits("达摩院", "阿里巴巴达摩院")
+    (2, 1)
+    """
+    pattern = r"\s*".join(map(re.escape, hotword.split()))
+    before = r"(?<![a-z0-9])" if hotword[:1].isascii() else ""
+    after = r"(?![a-z0-9])" if hotword[-1:].isascii() else ""
+    return len(re.findall(before + pattern + after, text, re.IGNORECASE))

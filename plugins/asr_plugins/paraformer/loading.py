@@ -1,0 +1,50 @@
+"""A Paraformer from its folder onto a device."""
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from asr_cli import device as devices
+from asr_cli.checkpoint import forget
+from asr_cli.models.paraformer import Paraformer, SeacoParaformer
+from asr_cli.models.paraformer_contextual import ContextualParaformer
+from asr_cli.models.paraformer_folder import Folder, read_folder
+from asr_cli.nn.precision import lower
+from asr_cli.registry import LoadOptions, ModelCard
+from asr_plugins.paraformer.hotwords import encode, read_lexicon
+from asr_plugins.paraformer.recognizer import ParaformerRecognizer
+
+log = logging.getLogger("asr")
+
+
+def load(card: ModelCard, folder: Path, options: LoadOptions) -> ParaformerRecognizer:
+    device = devices.pick(options.device)
+    compute_type = devices.pick_type(options.compute_type, device)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    log.info("%s on %s in %s", card.name, device, compute_type)
+    checkpoint = read_folder(folder)
+    lighten(checkpoint.net, compute_type)
+    checkpoint.net.to(device)
+    return ParaformerRecognizer(checkpoint, device, embed(checkpoint, options.hotwords))
+
+
+def lighten(net: Paraformer, compute_type: str) -> None:
+    """Put what costs time into fewer bits, and leave what decides (firing, output) as it is."""
+    stacks = [net.encoder, net.decoder]
+    if isinstance(net, SeacoParaformer):
+        stacks.append(net.hotword_decoder)
+    for stack in stacks:
+        for linear in lower(stack, compute_type):
+            forget(linear.weight)
+
+
+@torch.inference_mode()
+def embed(checkpoint: Folder, hotwords: tuple[str, ...]) -> Tensor | None:
+    """Hotwords as the network takes them; None without any."""
+    if not hotwords or not isinstance(checkpoint.net, SeacoParaformer | ContextualParaformer):
+        return None
+    encoded = encode(hotwords, checkpoint.vocabulary, read_lexicon(checkpoint.lexicon))
+    return checkpoint.net.embed_hotwords(encoded) if len(encoded) > 1 else None
