@@ -1,0 +1,110 @@
+"""CT-Transformer punctuation of any recogniser's words."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from asr_cli.models.ct_punc import CtPuncNet
+from asr_cli.nn.rows import Rows
+from asr_cli.punctuation.blocks import COMMA, QUESTION, Marked, mark_blocks
+from asr_cli.punctuation.dictionary import chinese_cutter
+from asr_cli.punctuation.realtime import mark_utterances
+from asr_cli.punctuation.sentences import sentences
+from asr_cli.punctuation.tokens import Cutter, Token, tokens_of
+from asr_cli.punctuation.vocabulary import Lexicon
+from asr_cli.punctuation.weights import read_folder, read_own
+from asr_cli.text.characters import is_unspaced
+from asr_cli.transcript import Segment, Word
+
+N_AFTER = 4  # of our own network: it is not sure of the last words it sees
+LONG_PAUSE = 2.0  # seconds; whoever is silent that long has ended a sentence
+SILENT = ("<unk>", "_")  # labels of a word that nothing follows
+FULL_WIDTH = {",": COMMA, "?": QUESTION}  # some configurations write the marks so
+
+
+@dataclass(frozen=True, slots=True)
+class CtPunctuator:
+    """Keeps the Punctuator role. Sentences run over the borders of utterances, but not over a long pause.
+
+    cut: divides unspaced text into words, for a network that reads such words whole.
+    n_after: how many words must follow the end of a sentence for it to be believed; FunASR asks for one.
+    """
+
+    net: CtPuncNet
+    vocabulary: Lexicon
+    cut: Cutter | None = None
+    n_after: int = 1
+
+    @classmethod
+    def built_in(cls) -> Self:
+        """The English model that comes with the program."""
+        model = read_own()
+        return cls(model.net, model.vocabulary, n_after=N_AFTER)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """A checkpoint in FunASR's layout."""
+        model = read_folder(folder)
+        return cls(model.net, model.vocabulary, chinese_cutter(model.dictionary) if model.dictionary else None)
+
+    def __call__(self, segments: Iterable[Segment], /) -> Iterator[Segment]:
+        for speaker, turn in turns(segments):
+            yield from sentences(self.marked(tokens_of(words, self.cut) for words in turn), speaker)
+
+    def marked(self, utterances: Iterable[Sequence[Token]]) -> Iterator[Marked]:
+        if self.net.config.realtime:
+            return mark_utterances(utterances, self.label)
+        return mark_blocks(chain.from_iterable(utterances), self.label, n_after=self.n_after)
+
+    def label(self, tokens: Sequence[Token], n_heard: int = 0) -> list[Marked]:
+        """Each token with the likeliest mark."""
+        ids = torch.tensor([self.vocabulary.id(token.text) for token in tokens])
+        with torch.inference_mode():
+            marks, capitals = self.net(ids, Rows([len(tokens)]), [n_heard])
+        large = [False] * len(tokens) if capitals is None else (capitals > 0).tolist()
+        names = [meaning(name) for name in self.net.config.punc_list]
+        best = [names[index] for index in marks.argmax(1).tolist()]
+        return [Marked(*one) for one in zip(tokens, best, large, strict=True)]
+
+
+def meaning(name: str) -> str:
+    return "" if name in SILENT else FULL_WIDTH.get(name, name)
+
+
+def turns(segments: Iterable[Segment]) -> Iterator[tuple[str | None, Iterator[tuple[Word, ...]]]]:
+    """Yield what one speaker says without a long pause: who, and the words of each utterance, as they come."""
+    for (_, speaker), numbered in groupby(utterances(segments), key=itemgetter(0)):
+        yield speaker, (words for _, words in numbered)
+
+
+def utterances(segments: Iterable[Segment]) -> Iterator[tuple[tuple[int, str | None], tuple[Word, ...]]]:
+    """Yield stretches of words without a long pause in them, under the turn's number and speaker."""
+    number, speaker = 0, None
+    last: Word | None = None
+    for segment in segments:
+        stretch: list[Word] = []
+        for word in segment.words:
+            pauses = last is not None and word.start - last.end >= LONG_PAUSE
+            if stretch and pauses:
+                yield (number, speaker), tuple(stretch)
+                stretch = []
+            if last is not None and (pauses or segment.speaker != speaker):
+                number += 1
+            elif last is not None and not stretch:
+                word = spaced(word, last)
+            stretch.append(word)
+            last, speaker = word, segment.speaker
+        if stretch:
+            yield (number, speaker), tuple(stretch)
+
+
+def spaced(word: Word, last: Word) -> Word:
+    """The first word of an utterance with the space it needs now that it goes on with a sentence."""
+    if word.text[:1].isspace() or is_unspaced(word.text[:1] or " ") or is_unspaced(last.text[-1:] or " "):
+        return word
+    return replace(word, text=f" {word.text}")
