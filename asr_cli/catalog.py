@@ -11,13 +11,14 @@ from asr_cli import registry
 from asr_cli.errors import DownloadError, ModelError, UsageError
 from asr_cli.hub import places
 from asr_cli.hub.ask import Address, Answer, ask
-from asr_cli.hub.manifest import HUBS, remember, remembered
+from asr_cli.hub.care import revision_of
+from asr_cli.hub.manifest import AUTO as AUTO
+from asr_cli.hub.manifest import HUBS, Manifest, check_hub, recorded, remember, remembered
 from asr_cli.hub.pull import pull, resumable
 from asr_cli.registry import ModelCard
 
 log = logging.getLogger("asr")
 
-AUTO = "auto"
 OFFLINE_VARIABLES = ("ASR_OFFLINE", "HF_HUB_OFFLINE")
 
 FUNASR_LICENSE = "FunASR Model Licence 1.1"
@@ -105,7 +106,11 @@ def entries() -> Iterator[Entry]:
 
 
 def find(name: str) -> Entry:
-    """A model of any kind by its name."""
+    """A model of any kind by its name, or a recogniser by its folder."""
+    folder = registry.folder_named(name)
+    if folder is not None:
+        backend, card = registry.find_by_folder(folder)
+        return Entry(card, backend.name, folder)
     by_name = {entry.card.name: entry for entry in entries()}
     if name not in by_name:
         raise ModelError(registry.unknown(name, by_name))
@@ -147,9 +152,19 @@ def question(card: ModelCard, *, hub: str = AUTO, revision: str | None = None, o
     return Answer(manifest, answer.seconds, answer.raced)
 
 
+def manifest_of(card: ModelCard, folder: Path, *, offline: bool = False) -> Manifest:
+    """What a model that is here should consist of: what we noted when we downloaded it, else what its hub says."""
+    ours = recorded(folder)
+    if ours is not None:
+        return ours
+    if is_offline(offline):
+        raise ModelError(f"another program downloaded {card.name!r}; offline no hub can be asked what belongs to it")
+    hub = {"ModelScope": "ms", "Hugging Face": "hf"}.get(places.owner(folder), AUTO)
+    return question(card, hub=hub, revision=revision_of(folder), offline=offline).manifest
+
+
 def addresses(card: ModelCard, hub: str, revision: str | None) -> list[Address]:
-    if hub not in (AUTO, *HUBS):
-        raise UsageError(f"hub {hub!r} is not known; choose one of {AUTO}, {', '.join(HUBS)}")
+    check_hub(hub)
     if card.bundled:
         raise ModelError(f"model {card.name!r} comes with the program; there is nothing to download")
     known = {

@@ -290,12 +290,12 @@ def no_vad(blocks: Iterable[Audio], /) -> Iterator[Audio]:
 
 def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
     """The VAD of the options, and its name."""
-    from asr_cli.vad.fsmn import FsmnVad
-
     public, ours = VAD_CARDS
     wanted = options.vad_model
     if wanted is None:
         return no_vad, None
+    from asr_cli.vad.fsmn import FsmnVad
+
     if wanted == "auto":
         folder = find_folder(public, options.model_dir)
         wanted = public.name if folder else ours.name

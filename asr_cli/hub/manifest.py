@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from asr_cli.errors import UsageError
 from asr_cli.hub.places import WEIGHTS, cache_folder
 
 # What FunASR's layouts are made of; examples, figures and other programs' weights stay on the hub.
@@ -15,6 +16,7 @@ NEEDED = (
 )  # fmt: skip
 RECORD = ".asr.json"  # beside the files of a model that we downloaded
 HUBS = {"ms": "ModelScope", "hf": "Hugging Face"}
+AUTO = "auto"  # whichever answers first
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class Manifest:
     def from_json(cls, text: str) -> "Manifest":
         table = json.loads(text)
         return cls(**{**table, "files": tuple(RemoteFile(**file) for file in table["files"])})
+
+
+def check_hub(hub: str) -> None:
+    if hub not in (AUTO, *HUBS):
+        raise UsageError(f"hub {hub!r} is not known; choose one of {AUTO}, {', '.join(HUBS)}")
 
 
 def stays_inside(path: str) -> bool:

@@ -1,7 +1,16 @@
 """The bar of a terminal: audio time, so that it never jumps, and the newest text below it."""
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 from asr.console import clock
@@ -34,5 +43,14 @@ class NewestBelow(Progress):
 def make_bar() -> Progress:
     return NewestBelow(
         TextColumn("{task.description}"), BarColumn(bar_width=26), AudioTime(), Pace(),
+        console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+
+
+def download_bar() -> Progress:
+    """Bytes of a model on its way here."""
+    return Progress(
+        TextColumn("  {task.description}  {task.percentage:>3.0f}%"), BarColumn(bar_width=26), DownloadColumn(),
+        TransferSpeedColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
     )  # fmt: skip

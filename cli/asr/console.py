@@ -70,10 +70,16 @@ class Console:
             return
         from asr.bar import make_bar
 
-        with make_bar() as bar:
+        with self.showing(make_bar()) as bar:
+            yield Progress(self, name, total, bar, bar.add_task("recognise", total=total, name=name, newest=""))
+
+    @contextmanager
+    def showing(self, bar: "Bar") -> Iterator["Bar"]:
+        """Draw a bar; whatever else is said meanwhile goes above it."""
+        with bar:
             self._bar = bar
             try:
-                yield Progress(self, name, total, bar, bar.add_task("recognise", total=total, name=name, newest=""))
+                yield bar
             finally:
                 self._bar = None
                 self.results.flush()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from asr.bringing import bring_absent
 from asr.console import Console
 from asr.interrupt import stopping
 from asr.options import InputFlags, ScreenFlags
@@ -47,6 +48,8 @@ def run(
     output: str | None,
     export: Path | None,
     model_dir: Path | None,
+    hub: str,
+    offline: bool,
 ) -> int:
     """List the speech of every recording; give the exit code."""
     console = Console(quiet=screen.quiet, verbose=screen.verbose, json=screen.json, debug=screen.debug)
@@ -64,7 +67,10 @@ def run(
         from asr_cli.options import ModelOptions
         from asr_cli.session import Listener
 
-        asked = ModelOptions(vad_model=options.vad_model, model_dir=model_dir, vad=endpoint_options(options))
+        asked = ModelOptions(
+            vad_model=options.vad_model, model_dir=model_dir, hub=hub, offline=offline, vad=endpoint_options(options)
+        )
+        bring_absent(asked, console)
         with Listener(asked) as listener, stopping(console) as stop:
             listing = Listing(listener, reading, console, stop, export)
             for job in jobs:

@@ -36,6 +36,10 @@ def vad(
         Path | None, typer.Option(metavar="DIR", help="Write each stretch of speech as a WAV file, too.")
     ] = None,
     model_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Look for models here first.")] = None,
+    hub: Annotated[
+        str, typer.Option(metavar="auto|ms|hf", help="Where a model that is not here comes from.")
+    ] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network for a model.")] = False,
 ) -> int:  # fmt: skip
     """List the stretches of a recording in which somebody speaks."""
     from asr.listing import run
@@ -49,4 +53,6 @@ def vad(
         output=output,
         export=export,
         model_dir=model_dir,
+        hub=hub,
+        offline=offline,
     )
