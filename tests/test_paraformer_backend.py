@@ -231,7 +231,7 @@ def test_what_decides_keeps_all_its_bits(folders):
 
 
 def test_too_little_memory_means_smaller_batches(folders, monkeypatch):
-    recognizer = load(look(folders["bicif"]), folders["bicif"], LoadOptions(compute_type="float32"))
+    recognizer = ParaformerRecognizer(read_folder(folders["bicif"]))
     utterances = [Audio(sound) for sound in sounds()[:3]]
     expected = [segment.text for segment in recognizer.recognize(utterances)]
     whole, sizes = recognizer.recognize_together, []
@@ -252,6 +252,24 @@ def test_too_little_memory_means_smaller_batches(folders, monkeypatch):
     monkeypatch.setattr(recognizer, "recognize_together", never)
     with pytest.raises(ModelError, match="memory does not suffice for 2 s"):
         recognizer.recognize(utterances[:1])
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_any_number_of_threads_hears_the_same(folders, n_threads):
+    options = LoadOptions(compute_type="float32", threads=n_threads, device="cpu")
+    recognizer = load(look(folders["bicif"]), folders["bicif"], options)
+    utterances = [Audio(sound, start=10.0 * index) for index, sound in enumerate(sounds())]
+    expected = [
+        segment
+        for sound in utterances
+        for segment in ParaformerRecognizer(read_folder(folders["bicif"])).recognize([sound])
+    ]
+    found = recognizer.recognize(utterances)
+    recognizer.close()
+    assert [[word.text for word in segment.words] for segment in found] == [
+        [word.text for word in segment.words] for segment in expected
+    ]
+    assert [segment.start for segment in found] == pytest.approx([segment.start for segment in expected])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

@@ -12,23 +12,25 @@ from asr_cli.models.paraformer import Paraformer, SeacoParaformer
 from asr_cli.models.paraformer_contextual import ContextualParaformer
 from asr_cli.models.paraformer_folder import Folder, read_folder
 from asr_cli.nn.precision import lower
+from asr_cli.protocols import Recognizer
 from asr_cli.registry import LoadOptions, ModelCard
 from asr_plugins.paraformer.hotwords import encode, read_lexicon
 from asr_plugins.paraformer.recognizer import ParaformerRecognizer
+from asr_plugins.paraformer.spread import SpreadRecognizer
 
 log = logging.getLogger("asr")
 
 
-def load(card: ModelCard, folder: Path, options: LoadOptions) -> ParaformerRecognizer:
+def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     device = devices.pick(options.device)
     compute_type = devices.pick_type(options.compute_type, device)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
     log.info("%s on %s in %s", card.name, device, compute_type)
     checkpoint = read_folder(folder)
     lighten(checkpoint.net, compute_type)
     checkpoint.net.to(device)
-    return ParaformerRecognizer(checkpoint, device, embed(checkpoint, options.hotwords))
+    recognizer = ParaformerRecognizer(checkpoint, device, embed(checkpoint, options.hotwords))
+    n_threads = options.threads or torch.get_num_threads()
+    return SpreadRecognizer(recognizer, n_threads) if device.type == "cpu" else recognizer
 
 
 def lighten(net: Paraformer, compute_type: str) -> None:

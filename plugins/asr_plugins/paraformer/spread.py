@@ -1,0 +1,57 @@
+"""One network, several threads, each with utterances of its own.
+
+Threads that share every product wait for each other thousands of times a second, and all wait for the one whose core
+somebody else is using. Threads with work of their own wait once a batch.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from asr_cli.audio import Audio
+from asr_cli.protocols import Recognizer
+from asr_cli.transcript import Segment
+
+
+class SpreadRecognizer:
+    """A Recognizer that divides each batch among threads; a lone utterance gets them all."""
+
+    def __init__(self, recognizer: Recognizer, n_threads: int) -> None:
+        self.recognizer = recognizer
+        self.n_threads = n_threads
+        self.max_duration = recognizer.max_duration
+        self.pool = ThreadPoolExecutor(n_threads, thread_name_prefix="paraformer")
+
+    def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
+        shares = divided([utterance.duration for utterance in utterances], self.n_threads)
+        # As many threads for each product as are left over when every share has one.
+        n_threads = max(1, self.n_threads // max(1, len(shares)))
+        heard = self.pool.map(
+            lambda share: self.recognize_share([utterances[index] for index in share], n_threads), shares
+        )
+        segments = {index: segment for share, found in zip(shares, heard, strict=True) for index, segment in
+                    zip(share, found, strict=True)}  # fmt: skip
+        return [segments[index] for index in range(len(utterances))]
+
+    def recognize_share(self, utterances: Sequence[Audio], n_threads: int) -> list[Segment]:
+        torch.set_num_threads(n_threads)  # of this thread's products alone
+        return self.recognizer.recognize(utterances)
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+
+def divided(durations: Sequence[float], n: int) -> list[list[int]]:
+    """The indices in at most n shares that take about equally long.
+
+    >>> divided([1.0, 5.0, 2.0, 4.0], 2)
+    [[1, 0], [3, 2]]
+    """
+    shares: list[list[int]] = [[] for _ in range(min(n, len(durations)))]
+    loads = [0.0] * len(shares)
+    for index in sorted(range(len(durations)), key=lambda index: -durations[index]):
+        least = loads.index(min(loads))
+        shares[least].append(index)
+        loads[least] += durations[index]
+    return shares
