@@ -15,6 +15,7 @@ from asr_cli.hub.care import revision_of
 from asr_cli.hub.manifest import AUTO as AUTO
 from asr_cli.hub.manifest import HUBS, Manifest, check_hub, recorded, remember, remembered
 from asr_cli.hub.pull import pull, resumable
+from asr_cli.hub.transfer import length
 from asr_cli.registry import ModelCard
 
 log = logging.getLogger("asr")
@@ -121,6 +122,19 @@ def find_folder(card: ModelCard, model_dir: Path | None = None) -> Path | None:
     if card.bundled:
         return None
     return places.find(card.name, modelscope=card.modelscope, huggingface=card.huggingface, model_dir=model_dir)
+
+
+def require_whole(card: ModelCard, folder: Path) -> Path:
+    """The folder, unless what we downloaded has lost a file or changed a size; checksums would take too long here."""
+    manifest = recorded(folder)
+    for file in manifest.files if manifest else ():
+        found = length(folder / file.path)
+        if found != file.size:
+            raise ModelError(
+                f"model {card.name!r} is damaged: {file.path} in {folder} has {found} bytes instead of {file.size};"
+                f" asr models verify {card.name} --fix downloads it again"
+            )
+    return folder
 
 
 def fetch(card: ModelCard, *, hub: str = AUTO, offline: bool = False) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
 from asr_cli import pipeline, registry
 from asr_cli.audio import Audio
-from asr_cli.catalog import VAD_CARDS, fetch, find_folder
+from asr_cli.catalog import VAD_CARDS, fetch, find_folder, require_whole
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.longform.batch import Memory, until
 from asr_cli.options import ModelOptions, ReadOptions
@@ -262,10 +262,12 @@ def check_device(options: ModelOptions, card: ModelCard) -> None:
 
 def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:
     """Where the model lies; one that was named and is not here is downloaded."""
-    if card.bundled:
-        return None
+    return None if card.bundled else here_or_fetched(card, options)
+
+
+def here_or_fetched(card: ModelCard, options: ModelOptions) -> Path:
     folder = find_folder(card, options.model_dir)
-    return folder if folder is not None else fetch(card, hub=options.hub, offline=options.offline)
+    return require_whole(card, folder) if folder else fetch(card, hub=options.hub, offline=options.offline)
 
 
 def absent(options: ModelOptions) -> Iterator[ModelCard]:
@@ -302,9 +304,7 @@ def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
     if wanted == ours.name:
         return FsmnVad.built_in(options.vad), ours.name
     if wanted == public.name:
-        folder = find_folder(public, options.model_dir)
-        folder = folder or fetch(public, hub=options.hub, offline=options.offline)
-        return FsmnVad.from_folder(folder, options.vad), public.name
+        return FsmnVad.from_folder(here_or_fetched(public, options), options.vad), public.name
     if Path(wanted).is_dir():
         return FsmnVad.from_folder(Path(wanted), options.vad), wanted
     raise ModelError(f"no VAD model is named {wanted!r}, nor is it a folder; known: {public.name}, {ours.name}")

@@ -263,6 +263,17 @@ def test_the_token_goes_to_its_hub(hub, monkeypatch):
     assert "Revision=v2" in "".join(hub.requests)
 
 
+@pytest.mark.parametrize("key", ["ms", "hf"])
+def test_a_token_is_not_told_to_where_a_hub_leads(hub, monkeypatch, key):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("MODELSCOPE_API_TOKEN", "ms-secret")
+    hub.troubles.append(Trouble("model.pt", times=1, leads_elsewhere=True))
+    assert (pulled(key)[0] / "model.pt").read_bytes() == WEIGHTS
+    assert ("localhost", "") in hub.secrets
+    assert all(told for host, told in hub.secrets if host == "127.0.0.1")
+    assert not any(told for host, told in hub.secrets if host == "localhost")
+
+
 @pytest.mark.parametrize("variable", ["ASR_OFFLINE", "HF_HUB_OFFLINE"])
 def test_offline_nothing_is_asked(hub, monkeypatch, variable):
     monkeypatch.setenv(variable, "1")

@@ -304,11 +304,13 @@ def test_a_damaged_file_is_found_and_only_it_is_fetched_again(hub, cache):
     assert weights.read_bytes() == WEIGHTS and len(hub.ranges) == n_fetched + 1
 
 
-def test_a_file_that_has_gone_is_found_too(hub, cache):
+def test_a_file_that_has_gone_is_found_too(hub, cache, example):
     pulled()
     (cache / "tiny" / "tokens.json").unlink()
     found = models("verify", "tiny")
     assert found.returncode == 4 and "tokens.json: missing" in said(found)
+    heard_with = asr(*heard(example, "--model", "tiny"))
+    assert heard_with.returncode == 4 and "tokens.json" in said(heard_with) and "verify tiny --fix" in said(heard_with)
     assert models("verify", "tiny", "--fix").returncode == 0 and (cache / "tiny" / "tokens.json").read_bytes() == b"[]"
 
 

@@ -28,6 +28,7 @@ class Trouble:
     seconds_per_chunk: float = 0.0
     body: bytes | None = None  # instead of the file, of whatever length
     pause: threading.Event | None = None  # before the body
+    leads_elsewhere: bool = False  # to the same server by another name, as hubs lead to their stores
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+    secrets: list[tuple[str, str]] = field(default_factory=list)  # the host that was asked, and what it was told
     tells_sha256: bool = True
     lies: dict[str, str] = field(default_factory=dict)  # SHA-256 by path
     url: str = ""
@@ -70,11 +72,15 @@ class Handler(BaseHTTPRequestHandler):
         target = unquote(self.path)
         self.hub.requests.append(target)
         self.hub.tokens.add(self.headers.get("Authorization", ""))
+        told = self.headers.get("Authorization", "") + self.headers.get("Cookie", "")
+        self.hub.secrets.append((self.headers["Host"].partition(":")[0], told))
         trouble = self.hub.trouble(target)
         if trouble.status:
             return self.answer(
                 trouble.status, b"{}", {"Retry-After": trouble.retry_after} if trouble.retry_after else {}
             )
+        if trouble.leads_elsewhere:
+            return self.answer(302, b"", {"Location": self.hub.url.replace("127.0.0.1", "localhost") + self.path})
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if found := re.fullmatch(r"/api/v1/models/([^/]+/[^/]+)/repo/files", parts.path):
