@@ -14,7 +14,7 @@ from asr_cli.hub.source import TIMEOUT_SECONDS, Request, reason
 if TYPE_CHECKING:
     from requests import Response, Session
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 16 * 1024  # where a line breaks off, the chunk in hand is lost
 
 
 class DamagedError(DownloadError):
