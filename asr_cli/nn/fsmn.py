@@ -34,7 +34,7 @@ class FsmnMemory(nn.Module):
     def over(self, x: Tensor, rows: Rows) -> Tensor:
         """(N, D) to (N, D): every sequence of `rows` with nothing but zeros around it."""
         spaced, places = rows.apart(x, self.left, self.right)
-        if x.is_cuda:
+        if x.is_cuda or torch.onnx.is_in_onnx_export():
             return x + F.conv1d(spaced.t().unsqueeze(0), self.weight, groups=x.shape[1])[0].t()[places - self.left]
         # A processor multiplies and adds whole rows several times faster than it convolves columns.
         n_places = len(spaced) - self.left - self.right

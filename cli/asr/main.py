@@ -17,6 +17,7 @@ COMMANDS = {
     "srt": "subtitles beside the video",
     "vad": "where somebody speaks",
     "lint": "check subtitle files",
+    "export": "a model as an ONNX file",
     "models": "what can be used, what is here",
     "doctor": "what is missing and how to get it",
     "config": "every option's value and its source",

@@ -1,0 +1,179 @@
+"""Models as ONNX files, with the inputs and outputs of FunASR's own export: what runs that runs these.
+
+sherpa-onnx finds what it wants to know of a Paraformer in the file's metadata and in tokens.txt.
+"""
+
+import importlib.util
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asr_cli import catalog, registry
+from asr_cli.errors import DependencyError, ModelError, UsageError
+from asr_cli.models import paraformer_folder
+from asr_cli.models.folder import CONFIGS, find_file, read_yaml
+from asr_cli.models.fsmn_vad import FsmnVadNet
+from asr_cli.models.graphs import ParaformerGraph, VadGraph
+from asr_cli.models.paraformer import SeacoParaformer
+from asr_cli.models.paraformer_contextual import ContextualParaformer
+from asr_cli.vad.weights import read_folder as read_vad
+from asr_cli.vad.weights import read_own
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OPSET = 17
+N_CHECKED = 83  # frames of the input that the file is tried with: as odd as any
+TOLERANCE = 1e-3  # of what comes out, beside torch
+
+
+def export(name: str, out: Path, *, int8: bool = False) -> Iterator[Path]:
+    """Write the ONNX files of a model, by its name or folder, into `out`; yield each once it is checked."""
+    require_onnx()
+    folder = registry.folder_named(name)
+    card = None if folder else catalog.find(name).card
+    if card is not None and not card.bundled:
+        folder = catalog.find_folder(card)
+        if folder is None:
+            raise ModelError(f"model {name!r} is not on this machine; pull it first: asr models pull {name}")
+    is_vad = card.kind == "vad" if card else folder is not None and is_vad_folder(folder)
+    if is_vad and int8:
+        raise UsageError("a VAD is too small to gain from 8 bits; leave --int8 out")
+    if is_vad:
+        net = read_vad(folder).net if folder else read_own()[0]
+        return export_vad(net, out)
+    if folder is None or (card is not None and card.kind != "recognizer"):
+        raise ModelError(f"model {name!r} cannot be exported; FSMN-VAD and Paraformer can")
+    return export_paraformer(folder, out, int8=int8)
+
+
+def is_vad_folder(folder: Path) -> bool:
+    config = find_file(folder, CONFIGS)
+    return config is not None and str(read_yaml(config).get("encoder", "")).lower() == "fsmn"
+
+
+def export_paraformer(folder: Path, out: Path, *, int8: bool = False) -> Iterator[Path]:
+    """Write model.onnx and tokens.txt (and model.int8.onnx); yield each file once it is checked."""
+    checkpoint = paraformer_folder.read_folder(folder)
+    if isinstance(checkpoint.net, SeacoParaformer | ContextualParaformer):
+        raise ModelError(
+            f"{str(folder)!r} is a Paraformer that takes hotwords, for which ONNX has no agreed form; export the plain"
+            " Paraformer or the one with times"
+        )
+    n_features = checkpoint.net.config.n_features
+    speech = torch.randn(1, N_CHECKED, n_features)
+    inputs = {"speech": speech, "speech_lengths": torch.tensor([N_CHECKED], dtype=torch.int32)}
+    dynamic = {"speech": {1: "frames"}, "logits": {1: "tokens"}}
+    path = write(ParaformerGraph(checkpoint.net).eval(), inputs, ("logits", "token_num"), dynamic, out / "model.onnx")
+    frontend, cmvn = checkpoint.frontend, checkpoint.cmvn
+    describe(path, {
+        "model_type": "paraformer", "vocab_size": len(checkpoint.vocabulary), "lfr_window_size": frontend.lfr_m,
+        "lfr_window_shift": frontend.lfr_n, "neg_mean": numbers(cmvn.shift), "inv_stddev": numbers(cmvn.scale),
+        "version": 1, "model_author": "FunASR", "comment": "exported by asr",
+    })  # fmt: skip
+    yield path
+    tokens = out / "tokens.txt"
+    lines = [f"{token} {index}\n" for index, token in enumerate(checkpoint.vocabulary.tokens)]
+    tokens.write_text("".join(lines), encoding="utf-8")
+    yield tokens
+    if int8:
+        yield quantize(path, out / "model.int8.onnx")
+
+
+def export_vad(net: FsmnVadNet, out: Path) -> Iterator[Path]:
+    """Write vad.onnx; yield it once it is checked."""
+    config = net.config
+    caches = {
+        f"in_cache{index}": torch.zeros(1, config.proj_dim, config.lorder - 1, 1) for index in range(config.fsmn_layers)
+    }
+    inputs = {"speech": torch.randn(1, N_CHECKED, config.input_dim), **caches}
+    names = ("logits", *(f"out_cache{index}" for index in range(config.fsmn_layers)))
+    yield write(
+        VadGraph(net).eval(), inputs, names, {"speech": {1: "frames"}, "logits": {1: "frames"}}, out / "vad.onnx"
+    )
+
+
+def require_onnx() -> None:
+    missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DependencyError(f"exporting needs {' and '.join(missing)}: pip install 'asr-cli[onnx]'")
+
+
+@torch.inference_mode()
+def write(
+    graph: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    dynamic: Mapping[str, Mapping[int, str]],
+    path: Path,
+) -> Path:
+    """Trace, save under another name, compare with torch on two lengths, and only then put it in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.onnx")
+    with warnings.catch_warnings(action="ignore"):  # what the tracer notes of constants is checked below
+        torch.onnx.export(
+            graph, tuple(inputs.values()), part, input_names=list(inputs), output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in dynamic.items()}, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    try:
+        for n_frames in (N_CHECKED, N_CHECKED // 3):
+            compare(graph, shortened(inputs, n_frames), part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def shortened(inputs: Mapping[str, Tensor], n_frames: int) -> dict[str, Tensor]:
+    found = {name: tensor[:, :n_frames] if name == "speech" else tensor for name, tensor in inputs.items()}
+    if "speech_lengths" in found:
+        found["speech_lengths"] = torch.tensor([n_frames], dtype=torch.int32)
+    return found
+
+
+def compare(graph: nn.Module, inputs: Mapping[str, Tensor], path: Path) -> None:
+    expected = graph(*inputs.values())
+    found = run(path, {name: tensor.numpy() for name, tensor in inputs.items()})
+    for ours, theirs in zip(expected, found, strict=True):
+        worst = float(np.abs(ours.numpy() - theirs).max(initial=0)) if ours.shape == theirs.shape else float("inf")
+        if worst > TOLERANCE:
+            raise ModelError(f"the exported network differs from the original by {worst:g}; nothing was written")
+
+
+def run(path: Path, inputs: Mapping[str, "NDArray[np.generic]"]) -> "Sequence[NDArray[np.float32]]":
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    found: Sequence[NDArray[np.float32]] = session.run(None, dict(inputs))
+    return found
+
+
+def describe(path: Path, facts: Mapping[str, object]) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    for key, value in facts.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, str(value)
+    onnx.save(model, path)
+
+
+def numbers(values: Iterable[float]) -> str:
+    return ",".join(f"{float(value):.8g}" for value in values)
+
+
+def quantize(source: Path, target: Path) -> Path:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    part = target.with_suffix(".part.onnx")
+    try:
+        quantize_dynamic(source, part, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,107 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from asr_plugins.paraformer.recognizer import ParaformerRecognizer
+
+from asr_cli.audio import Audio
+from asr_cli.errors import ModelError, UsageError
+from asr_cli.export import export, run
+from asr_cli.models.paraformer_folder import read_folder
+from asr_cli.vad.weights import read_own
+from tests.tools.public_vad import make_folder
+from tests.tools.small_paraformer import TOKENS, seeded, sounds, write_folder
+
+FACTS = json.loads((Path(__file__).parent / "golden" / "funasr_paraformer.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    return {
+        variant: write_folder(
+            root / variant, variant, seeded((name, tuple(shape)) for name, shape in FACTS[f"{variant}/shapes"].items())
+        )
+        for variant in ("paraformer", "bicif", "seaco")
+    }
+
+
+@pytest.mark.parametrize("variant", ["paraformer", "bicif"])
+def test_an_exported_paraformer_hears_every_length_alike(folders, tmp_path, variant):
+    files = list(export(str(folders[variant]), tmp_path))
+    assert [file.name for file in files] == ["model.onnx", "tokens.txt"]
+    recognizer = ParaformerRecognizer(read_folder(folders[variant]))
+    for index, sound in enumerate(sounds()):
+        features = recognizer.features(Audio(sound)).numpy()
+        lengths = np.array([len(features)], np.int32)
+        logits, count = run(files[0], {"speech": features[None], "speech_lengths": lengths})
+        assert logits.argmax(-1)[0].tolist() == FACTS[f"{variant}/{index}/none"]["ids"]
+        assert count[0] == logits.shape[1]
+
+
+def test_eight_bits_on_disk_are_fewer(folders, tmp_path):
+    files = {file.name: file.stat().st_size for file in export(str(folders["paraformer"]), tmp_path, int8=True)}
+    assert files["model.int8.onnx"] < 0.75 * files["model.onnx"]
+
+
+def test_metadata_says_what_sherpa_onnx_asks_for(folders, tmp_path):
+    import onnx
+
+    [path, tokens] = export(str(folders["paraformer"]), tmp_path)
+    facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert facts["lfr_window_size"] == "7" and facts["lfr_window_shift"] == "6"
+    assert facts["vocab_size"] == str(len(TOKENS))
+    assert len(facts["neg_mean"].split(",")) == len(facts["inv_stddev"].split(",")) == 560
+    assert tokens.read_text(encoding="utf-8").splitlines()[3] == f"{TOKENS[3]} 3"
+
+
+def test_an_exported_vad_goes_on_from_its_caches(tmp_path):
+    [path] = export("fsmn-vad-mini", tmp_path)
+    net, _ = read_own()
+    x = torch.randn(1, 60, net.config.input_dim)
+    width, left = net.config.proj_dim, net.config.lorder - 1
+    caches = [np.zeros((1, width, left, 1), np.float32)] * net.config.fsmn_layers
+    found = []
+    for piece in x.split([7, 33, 20], dim=1):
+        feed = {f"in_cache{index}": cache for index, cache in enumerate(caches)}
+        probabilities, *caches = run(path, {"speech": piece.numpy(), **feed})
+        found.append(probabilities)
+    with torch.inference_mode():
+        expected = net(x)[0].softmax(-1).numpy()
+    np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.load.*:DeprecationWarning")
+def test_an_exported_public_vad_is_the_published_file(shared, tmp_path):
+    [path] = export(str(make_folder(tmp_path / "vad")), tmp_path / "out")
+    rng = np.random.default_rng(0)
+    feed = {"speech": rng.standard_normal((1, 50, 400), dtype=np.float32)}
+    feed |= {f"in_cache{index}": rng.standard_normal((1, 128, 19, 1), dtype=np.float32) for index in range(4)}
+    for ours, theirs in zip(run(path, feed), run(shared / "data/fsmn-vad/model.onnx", feed), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_what_cannot_be_exported_is_said(folders, tmp_path):
+    with pytest.raises(ModelError, match="takes hotwords"):
+        list(export(str(folders["seaco"]), tmp_path))
+    with pytest.raises(ModelError, match="cannot be exported"):
+        list(export("sphinx", tmp_path))
+    with pytest.raises(ModelError, match="not on this machine"):
+        list(export("paraformer", tmp_path))
+    with pytest.raises(UsageError, match="too small to gain"):
+        list(export("fsmn-vad-mini", tmp_path, int8=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_prints_what_it_wrote(folders, tmp_path):
+    command = [sys.executable, "-m", "asr", "export", folders["paraformer"], "-o", tmp_path]
+    bare = subprocess.run(command, capture_output=True, text=True)
+    assert bare.returncode == 2 and "--onnx" in bare.stderr
+    done = subprocess.run([*command, "--onnx"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(tmp_path / "model.onnx"), str(tmp_path / "tokens.txt")]
+    assert done.stderr == ""
