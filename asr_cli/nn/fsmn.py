@@ -34,14 +34,24 @@ class FsmnMemory(nn.Module):
     def over(self, x: Tensor, rows: Rows) -> Tensor:
         """(N, D) to (N, D): every sequence of `rows` with nothing but zeros around it."""
         spaced, places = rows.apart(x, self.left, self.right)
-        if x.is_cuda or torch.onnx.is_in_onnx_export():
-            return x + F.conv1d(spaced.t().unsqueeze(0), self.weight, groups=x.shape[1])[0].t()[places - self.left]
         # A processor multiplies and adds whole rows several times faster than it convolves columns.
-        n_places = len(spaced) - self.left - self.right
-        memory = spaced.new_zeros(n_places, x.shape[1])
-        for tap, weight in enumerate(self.weight.squeeze(1).t().contiguous()):
-            memory = torch.addcmul(memory, spaced[tap : tap + n_places], weight, out=free(memory))
+        by_rows = x.device.type == "cpu" and not torch.onnx.is_in_onnx_export()
+        memory = shifted(spaced, self.weight) if by_rows else convolved(spaced, self.weight)
         return x + memory[places - self.left]
+
+
+def convolved(x: Tensor, weight: Tensor) -> Tensor:
+    """Depthwise convolution of rows (N, D) with (D, 1, k) to (N - k + 1, D)."""
+    return F.conv1d(x.t().unsqueeze(0), weight, groups=x.shape[1])[0].t()
+
+
+def shifted(x: Tensor, weight: Tensor) -> Tensor:
+    """The same, tap by tap."""
+    n_places = len(x) - weight.shape[-1] + 1
+    memory = x.new_zeros(n_places, x.shape[1])
+    for tap, factor in enumerate(weight.squeeze(1).t().contiguous()):
+        memory = torch.addcmul(memory, x[tap : tap + n_places], factor, out=free(memory))
+    return memory
 
 
 def free(tensor: Tensor) -> Tensor | None:
