@@ -1,4 +1,4 @@
-"""A loaded recogniser and VAD, ready for one recording after another."""
+"""A loaded recogniser, VAD and punctuator, ready for one recording after another."""
 
 import heapq
 import logging
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
 from asr_cli import pipeline, registry
 from asr_cli.audio import Audio
-from asr_cli.catalog import VAD_CARDS, fetch, find_folder, require_whole
+from asr_cli.catalog import PUNC_CARDS, VAD_CARDS, find_folder, here_or_fetched
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.longform.batch import Memory, until
 from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
+from asr_cli.punctuators import load_punctuator
 from asr_cli.registry import Backend, LoadOptions, ModelCard
 from asr_cli.text import language as languages
 from asr_cli.text.finish import finishers
@@ -52,6 +53,7 @@ class Session:
         spoken = (self.language,) if self.language else self.card.languages
         self._finishers = finishers(itn=self.options.itn, script=self.options.script, languages=spoken)
         self.vad, self.vad_name = load_vad(self.options)
+        self.punctuator, self.punc_name = load_punctuator(self.options, self.card, self.language)
         self.hotwords = expected(self.options.hotwords, self.card)
         load = LoadOptions(
             device=self.options.device,
@@ -88,6 +90,7 @@ class Session:
             blocks,
             vad=self.vad,
             recognizer=self._recognizer,
+            punctuator=self.punctuator,
             batch_seconds=self.options.batch_seconds,
             memory=memory,
             stop=stop,
@@ -227,7 +230,15 @@ def choose(options: ModelOptions, language: str | None) -> tuple[Backend, ModelC
             " downloads it, and --model-dir points to a folder that has one"
         )
     # A model that somebody took the trouble to pull beats ours; ours beats what merely came with a package.
-    backend, card = min(here, key=lambda pair: (pair[1].bundled, pair[1].name != BUILT_IN))
+    # Among those, one made for the language beats one that knows some of it.
+    backend, card = min(
+        here,
+        key=lambda pair: (
+            pair[1].bundled,
+            pair[1].name != BUILT_IN,
+            not languages.speaks(pair[1].languages[:1], language),
+        ),
+    )
     if card.name == BUILT_IN:
         log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
     else:
@@ -265,20 +276,15 @@ def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:
     return None if card.bundled else here_or_fetched(card, options)
 
 
-def here_or_fetched(card: ModelCard, options: ModelOptions) -> Path:
-    folder = find_folder(card, options.model_dir)
-    return require_whole(card, folder) if folder else fetch(card, hub=options.hub, offline=options.offline)
-
-
 def absent(options: ModelOptions) -> Iterator[ModelCard]:
     """What was named and is not here, so that whoever has a screen can show how it comes."""
     if options.model != "auto":
         _, card = recognizer_named(options, languages.code(options.language))
         if registry.folder_named(options.model) is None and is_absent(card, options):
             yield card
-    public = VAD_CARDS[0]
-    if options.vad_model == public.name and is_absent(public, options):
-        yield public
+    for card in (*VAD_CARDS, *PUNC_CARDS):
+        if card.name in (options.vad_model, options.punc_model) and is_absent(card, options):
+            yield card
 
 
 def is_absent(card: ModelCard, options: ModelOptions) -> bool:

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from asr_cli.models.paraformer_folder import read_folder
 from asr_cli.nn.precision import Int8Linear, lower
 from asr_cli.options import ModelOptions
 from asr_cli.registry import LoadOptions
-from asr_cli.session import Session
+from asr_cli.session import Session, choose
 from asr_cli.text.hotwords import n_hits, read_hotwords
 from asr_cli.text.vocabulary import Vocabulary
 from tests.tools.small_paraformer import NO_BIAS, TOKENS, VARIANTS, seeded, sounds, write_folder
@@ -287,3 +288,22 @@ def test_a_device_that_is_not_here_is_said():
 def test_the_built_in_recogniser_has_one_way_to_compute():
     with pytest.raises(UsageError, match="computes in auto, not in 'int8'"):
         Session(ModelOptions(model="sphinx", compute_type="int8"))
+
+
+def test_the_best_model_is_the_one_made_for_the_language(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE", str(tmp_path))
+    for name in ("paraformer-en", "paraformer-zh"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "model.pt").write_bytes(b"x")
+
+    def best(language):
+        return choose(ModelOptions(), language)[1].name
+
+    assert best("en") == "paraformer-en"
+    assert best("zh") == best(None) == "paraformer-zh"
+    with pytest.raises(ModelError, match="no recogniser for ja"):
+        best("ja")
+    shutil.rmtree(tmp_path / "models" / "paraformer-en")
+    assert best("en") == "paraformer-zh"
+    shutil.rmtree(tmp_path / "models")
+    assert best("en") == "sphinx"
