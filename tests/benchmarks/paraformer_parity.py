@@ -46,12 +46,12 @@ def as_int16(samples: np.ndarray) -> np.ndarray:
 
 def ours(model: Path, sounds: list[np.ndarray], compute_type: str) -> list[list[int]]:
     import torch
+    from asr_plugins.paraformer.loading import lighten
+    from asr_plugins.paraformer.recognizer import ParaformerRecognizer
 
     from asr_cli.audio import Audio
     from asr_cli.models.paraformer_folder import read_folder
     from asr_cli.nn.rows import join
-    from asr_plugins.paraformer.loading import lighten
-    from asr_plugins.paraformer.recognizer import ParaformerRecognizer
 
     checkpoint = read_folder(model)
     lighten(checkpoint.net, compute_type)

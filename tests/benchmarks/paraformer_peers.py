@@ -103,8 +103,10 @@ def add_metadata(folder: Path, source: str, target: str) -> None:
     rows = [line for line in (folder / "am.mvn").read_text().splitlines() if line.startswith("<LearnRateCoef>")]
     shift, scale = (",".join(line.split()[3:-1]) for line in rows)
     tokens = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
-    facts = {"model_type": "paraformer", "vocab_size": str(len(tokens)), "lfr_window_size": "7",
-             "lfr_window_shift": "6", "neg_mean": shift, "inv_stddev": scale, "model_author": "x", "version": "1", "comment": ""}  # fmt: skip
+    facts = {
+        "model_type": "paraformer", "vocab_size": str(len(tokens)), "lfr_window_size": "7", "lfr_window_shift": "6",
+        "neg_mean": shift, "inv_stddev": scale, "model_author": "x", "version": "1", "comment": "",
+    }  # fmt: skip
     for key, value in facts.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value

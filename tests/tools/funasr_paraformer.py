@@ -80,9 +80,7 @@ def hear(model, variant, index, sound, kind, arrays, facts) -> None:  # type: ig
         return out
 
     setattr(model, name, watched)
-    found = model.inference(
-        [torch.from_numpy(sound)], key=["x"], tokenizer=tokenizer, frontend=frontend, device="cpu"
-    )
+    found = model.inference([torch.from_numpy(sound)], key=["x"], tokenizer=tokenizer, frontend=frontend, device="cpu")
     for hook in hooks:
         hook.remove()
     key = f"{variant}/{index}/{kind}"

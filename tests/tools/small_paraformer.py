@@ -11,8 +11,11 @@ import torch
 import yaml
 
 VARIANTS = ("paraformer", "bicif", "seaco", "contextual")
-TOKENS = ["<blank>", "<s>", "</s>", *"今天的是不了人在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多都而能好",
-          "hel@@", "lo", "world", "i", "b", "m", "<unk>"]  # fmt: skip
+CHARACTERS = (
+    "今天的是不了人在有他这中大来上国个到说们为子和你地出道也时年"
+    "得就那要下以生会自着去之过家学对可她里后小么心多都而能好"
+)
+TOKENS = ["<blank>", "<s>", "</s>", *CHARACTERS, "hel@@", "lo", "world", "i", "b", "m", "<unk>"]
 WIDTH = 32
 CLASSES = {
     "paraformer": ("Paraformer", "ParaformerSANMDecoder", "CifPredictorV2"),
