@@ -14,7 +14,7 @@ from asr_cli.audio import Audio
 from asr_cli.catalog import PUNC_CARDS, VAD_CARDS, find_folder, here_or_fetched
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.longform.batch import Memory, until
-from asr_cli.options import ModelOptions, ReadOptions
+from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
 from asr_cli.punctuators import load_punctuator
 from asr_cli.registry import Backend, LoadOptions, ModelCard
@@ -71,6 +71,11 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def _batch_seconds(self) -> float:
+        suiting: float = getattr(self._recognizer, "batch_seconds", BATCH_SECONDS)
+        return self.options.batch_seconds or suiting
+
     def close(self) -> None:
         self._open.close()
 
@@ -91,7 +96,7 @@ class Session:
             vad=self.vad,
             recognizer=self._recognizer,
             punctuator=self.punctuator,
-            batch_seconds=self.options.batch_seconds,
+            batch_seconds=self._batch_seconds,
             memory=memory,
             stop=stop,
         )

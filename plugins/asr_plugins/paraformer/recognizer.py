@@ -18,6 +18,7 @@ from asr_cli.text.words import Piece, join
 from asr_cli.transcript import Segment
 
 MAX_DURATION = 30.0  # s; the models were trained on less, and attention grows with the square
+BATCH_SECONDS = 1200.0  # s; what a GPU needs to be busy, and a few GB of it
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch words it, by device
 SILENT = (0, 1, 2)  # blank, start and end of sentence: tokens that are no text
 
@@ -26,6 +27,7 @@ class ParaformerRecognizer:
     """The Recognizer of every offline Paraformer."""
 
     max_duration = MAX_DURATION
+    batch_seconds = BATCH_SECONDS
 
     def __init__(self, folder: Folder, device: torch.device | None = None, hotwords: Tensor | None = None) -> None:
         self.net = folder.net

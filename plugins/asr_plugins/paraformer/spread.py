@@ -13,6 +13,8 @@ from asr_cli.audio import Audio
 from asr_cli.protocols import Recognizer
 from asr_cli.transcript import Segment
 
+SHARE_SECONDS = 90.0  # of speech for each thread: enough to share it out evenly, done within seconds
+
 
 class SpreadRecognizer:
     """A Recognizer that divides each batch among threads; a lone utterance gets them all."""
@@ -21,6 +23,7 @@ class SpreadRecognizer:
         self.recognizer = recognizer
         self.n_threads = n_threads
         self.max_duration = recognizer.max_duration
+        self.batch_seconds = SHARE_SECONDS * n_threads
         self.pool = ThreadPoolExecutor(n_threads, thread_name_prefix="paraformer")
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
