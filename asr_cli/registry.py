@@ -53,6 +53,7 @@ class LoadOptions:
     threads: int | None = None  # None: as many as there are cores
     compute_type: str = "auto"  # or float32, bfloat16, float16, int8
     hotwords: tuple[str, ...] = ()  # only for a model whose card says that it takes them
+    hotword_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class Session:
             threads=self.options.threads,
             compute_type=self.options.compute_type,
             hotwords=self.hotwords,
+            hotword_weight=self.options.hotword_weight,
         )
         self._recognizer = self._open.enter_context(
             registry.open_recognizer(self.backend, self.card, self.folder, load)

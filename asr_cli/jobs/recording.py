@@ -161,6 +161,7 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
         "model": session.card.name,
         "folder": str(session.folder) if session.folder else None,
         "compute_type": session.options.compute_type,
+        "hotword_weight": session.options.hotword_weight,
         "hotwords": list(session.hotwords) if session.card.hotwords else [],
         "language": session.language,
         "vad": session.vad_name,

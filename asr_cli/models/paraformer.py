@@ -121,6 +121,17 @@ class TimesHead(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
+class Hotwords:
+    """What a network listens for: a vector for each hotword, and last one that stands for none of them (K + 1, D).
+
+    weight: how much they count; 1 as in training.
+    """
+
+    embeds: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What a network made of a batch: logits (U, V) of the tokens that fired, and of each utterance the alphas its
     times are read from."""
@@ -153,8 +164,8 @@ class Paraformer(nn.Module):
     def build_decoder(self, width: int) -> ParaformerDecoder:
         return ParaformerDecoder(self.config.decoder, width, width)
 
-    def forward(self, features: Tensor, rows: Rows, hotwords: Tensor | None = None) -> Heard:
-        """Normalised features (N, 560) to logits. hotwords: what `embed_hotwords` made of them (K + 1, D)."""
+    def forward(self, features: Tensor, rows: Rows, hotwords: Hotwords | None = None) -> Heard:
+        """Normalised features (N, 560) to logits."""
         encoded = self.encoder(features, rows)
         alphas = self.predictor(encoded, rows)
         fired = integrate_and_fire(encoded, alphas, rows, tail=self.config.predictor.tail_threshold)
@@ -169,7 +180,7 @@ class Paraformer(nn.Module):
         parts = zip(self.times(encoded, rows), fired.rows.lengths, strict=True)
         return tuple(part * (n_fired / part.sum().clamp(min=TINY)) for part, n_fired in parts)
 
-    def decode(self, fired: Fired, encoded: Tensor, rows: Rows, hotwords: Tensor | None) -> Tensor:
+    def decode(self, fired: Fired, encoded: Tensor, rows: Rows, hotwords: Hotwords | None) -> Tensor:
         return self.output(self.decoder(fired.embeds, fired.rows, encoded, rows))
 
     @property
@@ -197,16 +208,18 @@ class SeacoParaformer(Paraformer):
         """Token ids of each hotword to (K, D)."""
         return last_states(self.hotword_encoder, self.embed, hotwords)
 
-    def decode(self, fired: Fired, encoded: Tensor, rows: Rows, hotwords: Tensor | None) -> Tensor:
+    def decode(self, fired: Fired, encoded: Tensor, rows: Rows, hotwords: Hotwords | None) -> Tensor:
         hidden = self.decoder(fired.embeds, fired.rows, encoded, rows)
         plain = self.output(hidden)
         if hotwords is None or not fired.rows.n_rows:
             return plain
-        memory, memory_rows = self.likeliest(hotwords, hidden, fired.rows)
+        memory, memory_rows = self.likeliest(hotwords.embeds, hidden, fired.rows)
         opinions = self.hotword_decoder(fired.embeds, fired.rows, memory, memory_rows)
         opinions = opinions + self.hotword_decoder(hidden, fired.rows, memory, memory_rows)
         biased = self.hotword_output(opinions)
         abstains = biased.argmax(-1, keepdim=True) == self.config.no_bias
+        if hotwords.weight < 1:
+            biased = torch.lerp(plain.log_softmax(-1), biased.log_softmax(-1), hotwords.weight)
         return torch.where(abstains, plain, biased)
 
     def likeliest(self, hotwords: Tensor, hidden: Tensor, rows: Rows) -> tuple[Tensor, Rows]:

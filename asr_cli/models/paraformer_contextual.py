@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from asr_cli.checkpoint import WeightMap
 from asr_cli.models import paraformer
-from asr_cli.models.paraformer import Config, DecoderConfig, Paraformer, ParaformerDecoder, last_states
+from asr_cli.models.paraformer import Config, DecoderConfig, Hotwords, Paraformer, ParaformerDecoder, last_states
 from asr_cli.models.sanm_weights import CROSS, DECODER_LAYER, under
 from asr_cli.nn.cif import Fired
 from asr_cli.nn.rows import Rows
@@ -35,17 +35,17 @@ class ContextualDecoder(ParaformerDecoder):
         self.hotwords = HotwordAttention(width, config.attention_heads)
         self.merge = nn.Linear(2 * width, width, bias=False)
 
-    def contextual(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows, hotwords: Tensor) -> Tensor:
-        """As `forward`, with hotwords (K, D) that every sequence may look at."""
+    def contextual(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows, hotwords: Hotwords) -> Tensor:
+        """As `forward`, with hotwords that every sequence may look at."""
         for layer in self.layers:
             x = layer(x, rows, memory, memory_rows)
         x = self.last.remember(x, rows)
         spoken = self.last.cross(self.last.norm3(x), rows, memory, memory_rows)
         n_sequences = len(rows.lengths)
-        hotword_rows = Rows([len(hotwords)] * n_sequences, x.device)
-        repeated = hotwords.repeat(n_sequences, 1)
+        hotword_rows = Rows([len(hotwords.embeds)] * n_sequences, x.device)
+        repeated = hotwords.embeds.repeat(n_sequences, 1)
         listed = self.hotwords.cross(self.hotwords.norm3(x), rows, repeated, hotword_rows)
-        x = x + self.merge(torch.cat([spoken, listed], dim=1))
+        x = x + self.merge(torch.cat([spoken, listed * hotwords.weight], dim=1))
         return self.norm(self.end(x))
 
 
@@ -65,10 +65,10 @@ class ContextualParaformer(Paraformer):
         """Token ids of each hotword to (K, D)."""
         return last_states(self.hotword_encoder, self.hotword_embed, hotwords)
 
-    def decode(self, fired: Fired, encoded: Tensor, rows: Rows, hotwords: Tensor | None) -> Tensor:
+    def decode(self, fired: Fired, encoded: Tensor, rows: Rows, hotwords: Hotwords | None) -> Tensor:
         assert isinstance(self.decoder, ContextualDecoder)
         # It was trained to find nothing in a list of nothing, and never without a list.
-        listed = hotwords if hotwords is not None else self.embed_hotwords([[START]])
+        listed = hotwords if hotwords is not None else Hotwords(self.embed_hotwords([[START]]))
         return self.output(self.decoder.contextual(fired.embeds, fired.rows, encoded, rows, listed))
 
 

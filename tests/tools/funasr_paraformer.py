@@ -33,7 +33,7 @@ def main() -> None:
             model = build(variant)
             facts[f"{variant}/shapes"] = {name: list(x.shape) for name, x in model.state_dict().items()}
             for index, sound in enumerate(sounds()):
-                for kind in HOTWORDS if variant in ("seaco", "contextual") else ("none",):
+                for kind in (*HOTWORDS, "few-half") if variant in ("seaco", "contextual") else ("none",):
                     hear(model, variant, index, sound, kind, arrays, facts)
     np.savez_compressed(GOLDEN / "funasr_paraformer.npz", **arrays)
     path = GOLDEN / "funasr_paraformer.json"
@@ -64,7 +64,9 @@ def hear(model, variant, index, sound, kind, arrays, facts) -> None:  # type: ig
     write_mvn(mvn)
     frontend = WavFrontend(cmvn_file=str(mvn), **config(variant)["frontend_conf"])
     tokenizer = CharTokenizer(token_list=TOKENS, unk_symbol="<unk>", split_with_space=True)
-    hotwords = [*HOTWORDS[kind], [1]] if kind != "none" else None
+    hotwords = [*HOTWORDS[kind.removesuffix("-half")], [1]] if kind != "none" else None
+    weight = {"seaco": "seaco_weight", "contextual": "clas_scale"}.get(variant)
+    given = {weight: 0.5} if kind.endswith("-half") else {}
     model.generate_hotwords_list = lambda *_, **__: hotwords
     caught: dict[str, torch.Tensor] = {}
     hooks = [
@@ -75,7 +77,7 @@ def hear(model, variant, index, sound, kind, arrays, facts) -> None:  # type: ig
     decode = getattr(type(model), name)
 
     def watched(*args, **kwargs):  # type: ignore[no-untyped-def]
-        out = decode(model, *args, **kwargs)
+        out = decode(model, *args, **{**kwargs, **given})
         caught["logp"] = out[0] if isinstance(out, tuple) else out
         return out
 

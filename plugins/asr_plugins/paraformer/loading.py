@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from asr_cli import device as devices
 from asr_cli.checkpoint import forget
-from asr_cli.models.paraformer import Paraformer, SeacoParaformer
+from asr_cli.errors import UsageError
+from asr_cli.models.paraformer import Hotwords, Paraformer, SeacoParaformer
 from asr_cli.models.paraformer_contextual import ContextualParaformer
 from asr_cli.models.paraformer_folder import Folder, read_folder
 from asr_cli.nn.precision import lower
@@ -28,7 +28,7 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     checkpoint = read_folder(folder)
     lighten(checkpoint.net, compute_type)
     checkpoint.net.to(device)
-    recognizer = ParaformerRecognizer(checkpoint, device, embed(checkpoint, options.hotwords))
+    recognizer = ParaformerRecognizer(checkpoint, device, embed(checkpoint, options))
     n_threads = options.threads or torch.get_num_threads()
     return SpreadRecognizer(recognizer, n_threads) if device.type == "cpu" else recognizer
 
@@ -44,9 +44,13 @@ def lighten(net: Paraformer, compute_type: str) -> None:
 
 
 @torch.inference_mode()
-def embed(checkpoint: Folder, hotwords: tuple[str, ...]) -> Tensor | None:
+def embed(checkpoint: Folder, options: LoadOptions) -> Hotwords | None:
     """Hotwords as the network takes them; None without any."""
-    if not hotwords or not isinstance(checkpoint.net, SeacoParaformer | ContextualParaformer):
+    if not options.hotwords or not isinstance(checkpoint.net, SeacoParaformer | ContextualParaformer):
         return None
-    encoded = encode(hotwords, checkpoint.vocabulary, read_lexicon(checkpoint.lexicon))
-    return checkpoint.net.embed_hotwords(encoded) if len(encoded) > 1 else None
+    if isinstance(checkpoint.net, SeacoParaformer) and options.hotword_weight > 1:
+        raise UsageError(f"this model's hotwords have a weight of at most 1, not {options.hotword_weight:g}")
+    encoded = encode(options.hotwords, checkpoint.vocabulary, read_lexicon(checkpoint.lexicon))
+    if len(encoded) == 1:
+        return None
+    return Hotwords(checkpoint.net.embed_hotwords(encoded), options.hotword_weight)

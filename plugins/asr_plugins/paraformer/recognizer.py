@@ -10,7 +10,7 @@ from asr_cli.errors import ModelError
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LowFrameRate
 from asr_cli.features.resample import Resample
-from asr_cli.models.paraformer import Heard
+from asr_cli.models.paraformer import Heard, Hotwords
 from asr_cli.models.paraformer_folder import Folder
 from asr_cli.models.paraformer_times import token_spans
 from asr_cli.nn.rows import join as end_to_end
@@ -29,7 +29,7 @@ class ParaformerRecognizer:
     max_duration = MAX_DURATION
     batch_seconds = BATCH_SECONDS
 
-    def __init__(self, folder: Folder, device: torch.device | None = None, hotwords: Tensor | None = None) -> None:
+    def __init__(self, folder: Folder, device: torch.device | None = None, hotwords: Hotwords | None = None) -> None:
         self.net = folder.net
         self.vocabulary = folder.vocabulary
         self.device = device or torch.device("cpu")
