@@ -307,3 +307,11 @@ def test_the_best_model_is_the_one_made_for_the_language(tmp_path, monkeypatch):
     assert best("en") == "paraformer-zh"
     shutil.rmtree(tmp_path / "models")
     assert best("en") == "sphinx"
+
+
+def test_loading_does_not_wake_torchs_compiler(folders):
+    code = (
+        "import sys; from pathlib import Path; from asr_cli.models.paraformer_folder import read_folder;"
+        f"read_folder(Path({str(folders['seaco'])!r})); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

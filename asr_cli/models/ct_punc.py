@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from asr_cli.checkpoint import WeightMap
 from asr_cli.models.sanm_weights import encoder_weights
+from asr_cli.nn.embedding import embedding
 from asr_cli.nn.rows import Rows
 from asr_cli.nn.sanm import SanmEncoder
 
@@ -45,7 +46,7 @@ class CtPuncNet(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocab_size, config.embed_unit)
+        self.embed = embedding(config.vocab_size, config.embed_unit)
         self.encoder = SanmEncoder(
             config.input_size, config.output_size, config.attention_heads, config.linear_units, config.num_blocks,
             kernel=config.kernel_size, shift=config.sanm_shfit,

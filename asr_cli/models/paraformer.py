@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from asr_cli.checkpoint import WeightMap
 from asr_cli.models.sanm_weights import decoder_weights, encoder_weights
 from asr_cli.nn.cif import Alphas, Fired, integrate_and_fire
+from asr_cli.nn.embedding import embedding
 from asr_cli.nn.rows import Rows
 from asr_cli.nn.sanm import Norm, SanmDecoderEnd, SanmDecoderLayer, SanmEncoder
 
@@ -157,7 +158,7 @@ class Paraformer(nn.Module):
             smooth=config.predictor.smooth_factor, noise=config.predictor.noise_threshold,
         )  # fmt: skip
         self.times = TimesHead(config.predictor) if config.has_times else None
-        self.embed = nn.Embedding(config.n_tokens, width)  # training's, and the hotwords'
+        self.embed = embedding(config.n_tokens, width)  # training's, and the hotwords'
         self.decoder = self.build_decoder(width)
         self.output = nn.Linear(width, config.n_tokens)
 

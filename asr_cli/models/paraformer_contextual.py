@@ -11,6 +11,7 @@ from asr_cli.models import paraformer
 from asr_cli.models.paraformer import Config, DecoderConfig, Hotwords, Paraformer, ParaformerDecoder, last_states
 from asr_cli.models.sanm_weights import CROSS, DECODER_LAYER, under
 from asr_cli.nn.cif import Fired
+from asr_cli.nn.embedding import embedding
 from asr_cli.nn.rows import Rows
 from asr_cli.nn.sanm import CrossAttention, Norm, SanmDecoderLayer
 
@@ -55,7 +56,7 @@ class ContextualParaformer(Paraformer):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         width = config.encoder.output_size
-        self.hotword_embed = nn.Embedding(config.n_tokens, width)
+        self.hotword_embed = embedding(config.n_tokens, width)
         self.hotword_encoder = nn.LSTM(width, width, 1, batch_first=True)
 
     def build_decoder(self, width: int) -> ContextualDecoder:
