@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from asr_cli.audio import Audio
+from asr_cli.longform.ahead import ahead
 from asr_cli.longform.batch import Memory, recognize, until
 from asr_cli.longform.cut import cut
 from asr_cli.longform.stitch import stitch
@@ -26,14 +27,18 @@ def transcribe(
     batch_seconds: float,
     memory: Memory | None = None,
     stop: threading.Event | None = None,
+    read_ahead: bool = False,
 ) -> Iterator[Segment]:
     """Yield each segment as soon as nothing later can change it.
 
     memory: what an earlier, interrupted run has already recognised.
     stop: once set, what is in hand is finished (without a memory: all that was heard) and the transcript ends there.
+    read_ahead: decode and detect in a thread of their own; for blocks that never keep anybody waiting.
     """
     speech = vad(until(stop, blocks))
     utterances = cut(speech, recognizer.max_duration)
+    if read_ahead:
+        utterances = ahead(utterances)
     # What nobody remembers cannot be taken up again: then only the hearing stops, and all that was heard is recognised.
     stop = stop if memory is not None else None
     segments = recognize(utterances, recognizer, batch_seconds=batch_seconds, memory=memory, stop=stop)

@@ -91,7 +91,9 @@ class Session:
         """Start on one recording; iterate over the result for its segments."""
         return Transcription(self, source, options or ReadOptions(), memories, stop)
 
-    def hear(self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None) -> Iterator[Segment]:
+    def hear(
+        self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None, *, read_ahead: bool = False
+    ) -> Iterator[Segment]:
         segments = pipeline.transcribe(
             blocks,
             vad=self.vad,
@@ -100,6 +102,7 @@ class Session:
             batch_seconds=self._batch_seconds,
             memory=memory,
             stop=stop,
+            read_ahead=read_ahead,
         )
         for finish in self._finishers:
             segments = finish(segments)
@@ -195,9 +198,13 @@ class Transcription:
         check(options)
         with ExitStack() as stack:
             channels = stack.enter_context(read_channels(source, **asdict(options)))
+            # Channels are read together, so one cannot run ahead of the other; and a pipe may keep us waiting.
+            read_ahead = len(channels) == 1 and isinstance(source, str | Path) and is_file(source)
             voices = [
                 named(
-                    session.hear(self._timed(blocks), memories.channel(index) if memories else None, stop),
+                    session.hear(
+                        self._timed(blocks), memories.channel(index) if memories else None, stop, read_ahead=read_ahead
+                    ),
                     speaker,
                 )
                 for index, (speaker, blocks) in enumerate(channels)
@@ -209,6 +216,13 @@ class Transcription:
             # To the sample, so that rounding does not tell how the recording was cut into blocks.
             self.duration = max(self.duration, round(block.end * block.sample_rate) / block.sample_rate)
             yield block
+
+
+def is_file(source: str | Path) -> bool:
+    try:
+        return Path(source).is_file()
+    except (OSError, ValueError):  # what is no file's name
+        return False
 
 
 def named(segments: Iterable[Segment], speaker: str | None) -> Iterator[Segment]:
