@@ -53,7 +53,7 @@ class ParaformerRecognizer:
         if len(utterances) == 1:
             raise ModelError(
                 f"memory does not suffice for {utterances[0].duration:.0f} s of speech at once; close what else runs,"
-                " or give --vad-max-speech-duration-s 10"
+                " or give --vad-max-single-segment-time 10000"
             )
         half = len(utterances) // 2
         return self.recognize(utterances[:half]) + self.recognize(utterances[half:])
