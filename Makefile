@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: demo test test-slow check bench bench-endurance vad-train clean
+.PHONY: demo test test-slow check bench bench-endurance vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,8 @@ bench: $(VENV)/.installed
 	$(PY) tests/benchmarks/vad_agreement.py
 	$(PY) tests/benchmarks/features_parity.py
 	$(PY) tests/benchmarks/stitch_cost.py
+	$(PY) tests/benchmarks/punctuation_quality.py
+	$(PY) tests/benchmarks/punctuation_cost.py
 	$(PY) tests/benchmarks/wer.py
 
 bench-endurance: $(VENV)/.installed
@@ -41,6 +43,9 @@ bench-endurance: $(VENV)/.installed
 
 vad-train: $(VENV)/.installed
 	$(PY) -m asr_cli.train.vad --out asr_cli/weights/fsmn_vad.safetensors
+
+punc-train: $(VENV)/.installed
+	$(PY) -m asr_cli.train.punctuation --text ../shared/data/text/en --out asr_cli/weights/ct_punc_en.safetensors
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,17 @@ from asr_cli.punctuation.ct import CtPunctuator
 from asr_cli.punctuation.tokens import tokens_of
 from asr_cli.punctuation.weights import read_folder
 from asr_cli.transcript import Segment, Word
-from tests.tools.small_punc import BIASES, MARKS, TOKENS, calls, config, texts, write_folder, write_old_folder
+from tests.tools.small_punc import (
+    BIASES,
+    MARKS,
+    TOKENS,
+    calls,
+    config,
+    published,
+    texts,
+    write_folder,
+    write_old_folder,
+)
 
 FACTS = json.loads((Path(__file__).parent / "golden" / "funasr_punc.json").read_text(encoding="utf-8"))
 OFFLINE = [variant for variant in BIASES if variant != "realtime"]
@@ -80,26 +90,6 @@ def test_the_map_covers_every_published_tensor_and_every_one_of_ours(variant: st
     checkpoint.fill(module, theirs, WEIGHTS, Path("model.pt"))
     n_parameters = sum(parameter.numel() for parameter in module.parameters())
     assert (len(theirs), n_parameters) == {"offline": (57, 72_990_470), "realtime": (44, 72_197_894)}[variant]
-
-
-def published(n_blocks: int) -> list[tuple[str, tuple[int, ...]]]:
-    """Names and shapes as the public checkpoints of 272,727 words have them."""
-    blocks = ["encoder.encoders0.0", *(f"encoder.encoders.{n}" for n in range(n_blocks - 1))]
-    return [
-        ("embed.weight", (272_727, 256)), ("decoder.weight", (6, 256)), ("decoder.bias", (6,)),
-        ("encoder.after_norm.weight", (256,)), ("encoder.after_norm.bias", (256,)),
-        *((f"{block}.{name}", shape) for block in blocks for name, shape in BLOCK.items()),
-    ]  # fmt: skip
-
-
-BLOCK = {
-    "self_attn.linear_out.weight": (256, 256), "self_attn.linear_out.bias": (256,),
-    "self_attn.linear_q_k_v.weight": (768, 256), "self_attn.linear_q_k_v.bias": (768,),
-    "self_attn.fsmn_block.weight": (256, 1, 11),
-    "feed_forward.w_1.weight": (1024, 256), "feed_forward.w_1.bias": (1024,),
-    "feed_forward.w_2.weight": (256, 1024), "feed_forward.w_2.bias": (256,),
-    "norm1.weight": (256,), "norm1.bias": (256,), "norm2.weight": (256,), "norm2.bias": (256,),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from asr_cli.models.ct_punc import CtPuncNet
 from asr_cli.nn.rows import Rows
 from asr_cli.punctuation.blocks import COMMA, QUESTION, Marked, mark_blocks
 from asr_cli.punctuation.dictionary import chinese_cutter
+from asr_cli.punctuation.pauses import evidence
 from asr_cli.punctuation.realtime import mark_utterances
 from asr_cli.punctuation.sentences import sentences
 from asr_cli.punctuation.tokens import Cutter, Token, tokens_of
@@ -33,18 +34,20 @@ class CtPunctuator:
 
     cut: divides unspaced text into words, for a network that reads such words whole.
     n_after: how many words must follow the end of a sentence for it to be believed; FunASR asks for one.
+    hears_pauses: whether the silence between words counts as well; FunASR's does not.
     """
 
     net: CtPuncNet
     vocabulary: Lexicon
     cut: Cutter | None = None
     n_after: int = 1
+    hears_pauses: bool = False
 
     @classmethod
     def built_in(cls) -> Self:
         """The English model that comes with the program."""
         model = read_own()
-        return cls(model.net, model.vocabulary, n_after=N_AFTER)
+        return cls(model.net, model.vocabulary, n_after=N_AFTER, hears_pauses=True)
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
@@ -66,8 +69,10 @@ class CtPunctuator:
         ids = torch.tensor([self.vocabulary.id(token.text) for token in tokens])
         with torch.inference_mode():
             marks, capitals = self.net(ids, Rows([len(tokens)]), [n_heard])
-        large = [False] * len(tokens) if capitals is None else (capitals > 0).tolist()
         names = [meaning(name) for name in self.net.config.punc_list]
+        if self.hears_pauses:
+            marks = marks + evidence(tokens, names)
+        large = [False] * len(tokens) if capitals is None else (capitals > 0).tolist()
         best = [names[index] for index in marks.argmax(1).tolist()]
         return [Marked(*one) for one in zip(tokens, best, large, strict=True)]
 

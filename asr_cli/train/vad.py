@@ -23,6 +23,7 @@ from asr_cli.features.lfr import LowFrameRate
 from asr_cli.models.fsmn_vad import Config, FsmnVadNet
 from asr_cli.train import voices
 from asr_cli.train.scenes import scene
+from asr_cli.train.schedule import follow, warm_cosine
 from asr_cli.vad.weights import write_own
 
 SCENE_SECONDS = 20.0
@@ -114,16 +115,6 @@ def train(corpus: Corpus, net: FsmnVadNet, cmvn: Cmvn, steps: int, batch: int, s
         if step % 20 == 0:
             progress.set_postfix(loss=f"{loss.item():.4f}")
     return average
-
-
-def warm_cosine(step: int, steps: int) -> float:
-    return min(1.0, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
-@torch.no_grad()
-def follow(average: FsmnVadNet, net: FsmnVadNet, decay: float) -> None:
-    for slow, fast in zip(average.parameters(), net.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
 
 
 @torch.no_grad()

@@ -68,6 +68,14 @@ def word(dice: random.Random, share: float) -> str:
     return "".join(dice.choices(CHINESE + "龘", k=dice.randint(1, 4)))
 
 
+BLOCK = {
+    "self_attn.linear_out.weight": (256, 256), "self_attn.linear_out.bias": (256,),
+    "self_attn.linear_q_k_v.weight": (768, 256), "self_attn.linear_q_k_v.bias": (768,),
+    "self_attn.fsmn_block.weight": (256, 1, 11),
+    "feed_forward.w_1.weight": (1024, 256), "feed_forward.w_1.bias": (1024,),
+    "feed_forward.w_2.weight": (256, 1024), "feed_forward.w_2.bias": (256,),
+    "norm1.weight": (256,), "norm1.bias": (256,), "norm2.weight": (256,), "norm2.bias": (256,),
+}  # fmt: skip
 # Of a dictionary of jieba's: words, how frequent they are, what they are.
 USER_WORDS = ["没有这个词 20 n", "语音识别", "时地就 7"]
 
@@ -116,3 +124,13 @@ def write_old_folder(folder: Path, variant: str, shapes: dict[str, tuple[int, ..
     inner = {f"punc_model.{name}": tensor for name, tensor in weights(variant, shapes).items()}
     torch.save(inner, folder / "punc.pb")
     return folder
+
+
+def published(n_blocks: int) -> list[tuple[str, tuple[int, ...]]]:
+    """Names and shapes as the public checkpoints of 272,727 words have them."""
+    blocks = ["encoder.encoders0.0", *(f"encoder.encoders.{n}" for n in range(n_blocks - 1))]
+    return [
+        ("embed.weight", (272_727, 256)), ("decoder.weight", (6, 256)), ("decoder.bias", (6,)),
+        ("encoder.after_norm.weight", (256,)), ("encoder.after_norm.bias", (256,)),
+        *((f"{block}.{name}", shape) for block in blocks for name, shape in BLOCK.items()),
+    ]  # fmt: skip
