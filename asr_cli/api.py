@@ -23,9 +23,12 @@ class Options(TypedDict, total=False):
     compute_type: str
     threads: int | None
     hotwords: str | tuple[str, ...]
-    batch_seconds: float
+    hotword_weight: float
+    batch_seconds: float | None
     vad_model: str | None
     vad: EndpointOptions | None
+    punc: bool | None
+    punc_model: str
     itn: bool
     script: str | None
     start: float

@@ -16,6 +16,7 @@ from asr_cli.hub.manifest import AUTO as AUTO
 from asr_cli.hub.manifest import HUBS, Manifest, check_hub, recorded, remember, remembered
 from asr_cli.hub.pull import pull, resumable
 from asr_cli.hub.transfer import length
+from asr_cli.options import ModelOptions
 from asr_cli.registry import ModelCard
 
 log = logging.getLogger("asr")
@@ -64,6 +65,15 @@ PUNC_CARDS = (
         languages=("zh",),
         license=FUNASR_LICENSE,
         modelscope="iic/punc_ct-transformer_zh-cn-common-vocab272727-pytorch",
+        punctuation=True,
+    ),
+    ModelCard(
+        name="ct-punc-en-mini",
+        kind="punctuation",
+        summary="CT-Transformer trained by this project on public-domain books",
+        languages=("en",),
+        license="Apache-2.0",
+        bundled=True,
         punctuation=True,
     ),
 )
@@ -122,6 +132,12 @@ def find_folder(card: ModelCard, model_dir: Path | None = None) -> Path | None:
     if card.bundled:
         return None
     return places.find(card.name, modelscope=card.modelscope, huggingface=card.huggingface, model_dir=model_dir)
+
+
+def here_or_fetched(card: ModelCard, options: ModelOptions) -> Path:
+    """Where the model lies; one that was named and is not here is downloaded."""
+    folder = find_folder(card, options.model_dir)
+    return require_whole(card, folder) if folder else fetch(card, hub=options.hub, offline=options.offline)
 
 
 def require_whole(card: ModelCard, folder: Path) -> Path:

@@ -19,9 +19,13 @@ class ModelOptions:
     hub: where a model that is named and not here comes from: "ms", "hf", or "auto" for whichever answers first.
     offline: no network at all; what is not here is an error.
     vad_model: a name, a folder in FunASR's layout, "auto" (the public model where it is, else ours), or None for none.
+    punc: put punctuation on; None: where a model fits the language and the recogniser writes none itself.
+    punc_model: a name, a folder in FunASR's layout, or "auto" (the public model where it is, else ours for English).
     threads: None for as many as there are cores.
+    batch_seconds: how much speech is recognised at once; None for what suits the recogniser.
     compute_type: "float32", "bfloat16", "float16", "int8", or "auto" for the fastest here that keeps the text.
     hotwords: words to expect: a list, a text that names them, or the path of a file with one on each line.
+    hotword_weight: how much they count; 1 as the model was trained.
     itn: write numbers in digits.
     script: of Chinese: "hans", "hant", "hant-tw" or "hant-hk"; None for what the recogniser writes.
     """
@@ -35,22 +39,31 @@ class ModelOptions:
     compute_type: str = "auto"
     threads: int | None = None
     hotwords: str | tuple[str, ...] = ()
-    batch_seconds: float = BATCH_SECONDS
+    hotword_weight: float = 1.0
+    batch_seconds: float | None = None
     vad_model: str | None = "auto"
     vad: EndpointOptions | None = None
+    punc: bool | None = None
+    punc_model: str = "auto"
     itn: bool = False
     script: str | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"{self.threads} threads cannot work; give 1 or more")
-        if not self.batch_seconds > 0:
+        if self.batch_seconds is not None and not self.batch_seconds > 0:
             raise UsageError(f"batches of {self.batch_seconds} s hold nothing; give a positive duration")
+        if not self.hotword_weight > 0:
+            raise UsageError(f"hotwords of weight {self.hotword_weight:g} would do nothing; give a positive weight")
+        if self.hotword_weight != 1 and not self.hotwords:
+            raise UsageError("a weight of hotwords does nothing without hotwords")
         if self.model_dir is not None and not Path(self.model_dir).is_dir():
             raise UsageError(f"model directory {str(self.model_dir)!r} is no directory")
         check_hub(self.hub)
         if self.vad_model is None and self.vad is not None:
             raise UsageError("VAD options do nothing without a VAD")
+        if self.punc is False and self.punc_model != "auto":
+            raise UsageError(f"punctuation model {self.punc_model!r} does nothing without punctuation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

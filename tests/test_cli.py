@@ -474,7 +474,7 @@ def test_what_configuration_says_is_what_happens(example, tmp_path):
     result = asr("transcribe", example, cwd=tmp_path)
     assert json.loads(result.stdout)["segments"] and not said(result)
     result = asr("transcribe", example, "-f", "txt", cwd=tmp_path)
-    assert result.stdout.startswith(b"good morning")
+    assert result.stdout.startswith(b"Good morning")
 
 
 @pytest.mark.parametrize(

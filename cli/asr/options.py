@@ -178,6 +178,12 @@ class RecognitionFlags:
             metavar="WORDS|FILE", help='Names and terms to expect: "a b", "a b, c", or one on each line of a file.'
         ),
     ] = ""
+    hotword_weight: Annotated[
+        float,
+        typer.Option(
+            metavar="W", help="How much hotwords count; 1 as the model was trained.", rich_help_panel=RECOGNITION
+        ),
+    ] = 1.0
     device: Annotated[
         str,
         typer.Option(metavar="auto|cpu|cuda[:N]|mps", help="Where to compute.", rich_help_panel=RECOGNITION),
@@ -194,6 +200,23 @@ class RecognitionFlags:
         int | None,
         typer.Option(metavar="N", min=1, help="How many cores to use.", rich_help_panel=RECOGNITION),
     ] = None
+    punc: Annotated[
+        bool | None,
+        typer.Option(
+            "--punc/--no-punc",
+            help="Put punctuation and capitals on; by default where a model fits the language.",
+            rich_help_panel=RECOGNITION,
+            show_default=False,
+        ),
+    ] = None
+    punc_model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="ct-punc, ct-punc-c, ct-punc-en-mini, or a folder in FunASR's layout.",
+            rich_help_panel=RECOGNITION,
+        ),
+    ] = "auto"
     itn: Annotated[
         bool,
         typer.Option(

@@ -80,7 +80,7 @@ def work(
     console = tally.console
     options = model_options(request)
     with Session(options) as session:
-        console.event("model", name=session.card.name, vad=session.vad_name)
+        console.event("model", name=session.card.name, vad=session.vad_name, punc=session.punc_name)
         for job in jobs:
             if stop.is_set():
                 return
@@ -171,6 +171,8 @@ def refuse_idle(request: Request, to: Destination) -> None:
     vad_options = {field.name for field in fields(VadFlags)} & request.typed
     if vad_options and not request.use_vad.vad:
         raise UsageError(f"--{min(vad_options).replace('_', '-')} does nothing with --no-vad; leave one of them out")
+    if "punc_model" in request.typed and request.recognition.punc is False:
+        raise UsageError("--punc-model does nothing with --no-punc; leave one of them out")
     if "lang_suffix" in request.typed and (to.is_stdout or to.file is not None):
         raise UsageError("--lang-suffix names files in a directory; add -o DIR, or leave it out")
     if "overwrite" in request.typed and not request.output.overwrite and to.is_stdout:
@@ -216,9 +218,19 @@ def model_options(request: Request) -> "ModelOptions":
         model=flags.model, language=flags.language, model_dir=flags.model_dir, hub=flags.hub,
         offline=flags.offline, device=flags.device,
         compute_type=flags.compute_type, hotwords=flags.hotwords,
+        hotword_weight=flags.hotword_weight,
         threads=flags.threads, vad_model=request.vad.vad_model if request.use_vad.vad else None,
-        vad=endpoint_options(request.vad) if request.use_vad.vad else None, **writing(request), **given,
+        vad=endpoint_options(request.vad) if request.use_vad.vad else None, **punctuating(request),
+        **writing(request), **given,
     )  # fmt: skip
+
+
+def punctuating(request: Request) -> dict[str, Any]:
+    """What is configured asks for punctuation where it can be had; what is typed insists."""
+    flags = request.recognition
+    if flags.punc is False:
+        return {"punc": False}
+    return {"punc": flags.punc if "punc" in request.typed else None, "punc_model": flags.punc_model}
 
 
 def writing(request: Request) -> dict[str, Any]:
