@@ -1,10 +1,11 @@
 """This project's whole command beside FunASR's pipeline, funasr-onnx and sherpa-onnx, on one recording.
 
-usage: paraformer_peers.py MODELS_DIR PEERS_PYTHON AUDIO.wav [RUNS]
+usage: paraformer_peers.py MODELS_DIR PEERS_PYTHON AUDIO.wav [RUNS [NAME,...]]
 
 MODELS_DIR holds full-size checkpoints in FunASR's layout: paraformer-large, ct-punc, fsmn-vad (random weights cost as
 much as real ones). PEERS_PYTHON is an interpreter with funasr==1.4.16, funasr-onnx, sherpa-onnx, onnx. AUDIO is a
-16 kHz mono WAV. Two threads each; the programs take turns, RUNS times (3); medians.
+16 kHz mono WAV. Two threads each; the programs (all, or those whose names have a NAME in them) take turns, RUNS times
+(3); medians.
 
 Recognisers alone (funasr-onnx, sherpa-onnx) hear 10 s pieces of the recording, so neither VAD nor punctuation weighs on
 them.
@@ -154,6 +155,8 @@ def main() -> None:
     runs = int(sys.argv[4]) if len(sys.argv) > 4 else 3
     commands = {f"asr, whole command, {kind}": ours(models, audio, kind) for kind in ("bfloat16", "int8", "float32")}
     commands |= {name: [python, __file__, "--peer", name, str(models), str(audio)] for name in PEERS}
+    wanted = sys.argv[5].split(",") if len(sys.argv) > 5 else [""]
+    commands = {name: command for name, command in commands.items() if any(part in name for part in wanted)}
     duration = seconds(audio)
     print(f"{audio.name}: {duration:.0f} s, {THREADS} threads, medians of {runs}")
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
