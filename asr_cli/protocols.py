@@ -18,8 +18,9 @@ class Recognizer(Protocol):
     """Utterances in, one segment for each out, in the same order.
 
     A word's times are seconds from the start of the *recording*: the recogniser adds `utterance.start`. Silence gives a
-    segment without words. The result for an utterance never depends on what else is in the batch. It may have an
-    attribute `batch_seconds`: how much speech at once suits it, its longest utterance times their number.
+    segment without words. The result for an utterance never depends on what else is in the batch. It may have
+    attributes `batch_seconds`, how much speech at once suits it, and `pads`: whether each utterance of a batch costs as
+    much as the longest, which is what is assumed.
     """
 
     @property

@@ -66,6 +66,24 @@ def test_segments_come_in_order_and_no_batch_costs_more_than_it_may(durations: l
     assert all(batch == sorted(batch, reverse=True) for batch in echo.batches)
 
 
+@given(
+    durations=st.lists(st.sampled_from([1.0, 2.0, 5.0, 12.0, 30.0]), max_size=40),
+    limit=st.sampled_from([10.0, 60.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_without_padding_an_utterance_costs_its_own_length(durations: list[float], limit: float) -> None:
+    class Dense(Echo):
+        pads = False
+
+    dense = Dense()
+    got = list(recognize(utterances(durations), dense, batch_seconds=limit))
+    assert [segment.start for segment in got] == [u.start for u in utterances(durations)]
+    assert all(sum(batch) <= limit or len(batch) == 1 for batch in dense.batches)
+    # Whatever begins the next batch would not have fitted into the one before it.
+    for batch, following in zip(dense.batches, dense.batches[1:], strict=False):
+        assert sum(batch) + max(following) > limit
+
+
 def test_a_full_batch_is_out_before_another_utterance_is_pulled() -> None:
     n_pulled = 0
 

@@ -14,6 +14,8 @@ from asr_cli.transcript import Segment, Word
 
 T = TypeVar("T")
 
+SHORTEST = 0.3  # s; hardly any utterance is shorter, so a batch with less room than that is full
+
 
 class Memory(Protocol):
     """What an earlier, interrupted run has already recognised."""
@@ -33,10 +35,11 @@ def recognize(
 ) -> Iterator[Segment]:
     """Yield a segment for each utterance, in order, its words put right and its overlap marked.
 
-    batch_seconds: what a batch may cost, its longest utterance times their number; a longer one goes alone.
+    batch_seconds: what a batch may cost; an utterance that costs more goes alone.
     stop: once set, nothing more is pulled or recognised.
     """
-    for batch in until(stop, batches(until(stop, utterances), batch_seconds, memory)):
+    pads = getattr(recognizer, "pads", True)
+    for batch in until(stop, batches(until(stop, utterances), batch_seconds, memory, pads=pads)):
         if isinstance(batch, Segment):
             yield batch
             continue
@@ -62,13 +65,13 @@ def until(stop: threading.Event | None, items: Iterable[T]) -> Iterator[T]:
 
 
 def batches(
-    utterances: Iterable[Audio], batch_seconds: float, memory: Memory | None
+    utterances: Iterable[Audio], batch_seconds: float, memory: Memory | None, *, pads: bool = True
 ) -> Iterator[list[Audio] | Segment]:
     """Yield what is to be recognised together, and in its turn each segment that is known already."""
     batch: list[Audio] = []
     for utterance in utterances:
         known = memory.recall(utterance) if memory is not None else None
-        if batch and (known is not None or cost([*batch, utterance]) > batch_seconds):
+        if batch and (known is not None or cost([*batch, utterance], pads) > batch_seconds):
             yield batch
             batch = []
         if known is not None:
@@ -76,15 +79,18 @@ def batches(
             continue
         batch.append(utterance)
         # Even the shortest newcomer is padded to the longest: when one more cannot fit, waiting is in vain.
-        if cost(batch) * (len(batch) + 1) / len(batch) > batch_seconds:
+        least = cost(batch, pads) * (len(batch) + 1) / len(batch) if pads else cost(batch, pads) + SHORTEST
+        if least > batch_seconds:
             yield batch
             batch = []
     if batch:
         yield batch
 
 
-def cost(batch: Sequence[Audio]) -> float:
-    return max(utterance.duration for utterance in batch) * len(batch)
+def cost(batch: Sequence[Audio], pads: bool) -> float:
+    """Seconds computed: with padding, all are as long as the longest."""
+    durations = [utterance.duration for utterance in batch]
+    return max(durations) * len(batch) if pads else sum(durations)
 
 
 def by_length(batch: Sequence[Audio], recognizer: Recognizer) -> list[Segment]:

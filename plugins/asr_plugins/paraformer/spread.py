@@ -13,11 +13,13 @@ from asr_cli.audio import Audio
 from asr_cli.protocols import Recognizer
 from asr_cli.transcript import Segment
 
-SHARE_SECONDS = 90.0  # of speech for each thread: enough to share it out evenly, done within seconds
+SHARE_SECONDS = 60.0  # of speech for each thread: enough to share it out evenly, done within seconds
 
 
 class SpreadRecognizer:
     """A Recognizer that divides each batch among threads; a lone utterance gets them all."""
+
+    pads = False
 
     def __init__(self, recognizer: Recognizer, n_threads: int) -> None:
         self.recognizer = recognizer
