@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: demo test test-slow check bench bench-endurance vad-train punc-train clean
+.PHONY: demo test test-slow check bench bench-endurance bench-peers bench-growth parity bench-peers bench-growth parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,18 @@ bench: $(VENV)/.installed
 
 bench-endurance: $(VENV)/.installed
 	$(PY) tests/benchmarks/endurance.py
+
+# MODELS: full-size checkpoints in FunASR's layout (paraformer-large, ct-punc, fsmn-vad); PEERS: a Python that has FunASR,
+# funasr-onnx and sherpa-onnx; AUDIO: a 16 kHz mono WAV.
+bench-peers: $(VENV)/.installed
+	$(PY) tests/benchmarks/paraformer_peers.py $(MODELS) $(PEERS) $(AUDIO)
+
+bench-growth: $(VENV)/.installed
+	$(PY) tests/benchmarks/growth.py $(MODELS) $(AUDIO)
+
+parity: $(VENV)/.installed
+	$(PY) tests/benchmarks/paraformer_parity.py $(MODELS)/paraformer-large $(PEERS)
+	$(PY) tests/benchmarks/punctuation_parity.py $(PEERS)
 
 vad-train: $(VENV)/.installed
 	$(PY) -m asr_cli.train.vad --out asr_cli/weights/fsmn_vad.safetensors
