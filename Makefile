@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: demo test test-slow check bench bench-endurance bench-peers bench-growth parity bench-peers bench-growth parity vad-train punc-train clean
+.PHONY: demo test test-slow check bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
