@@ -19,7 +19,7 @@ from asr_cli.device import pick, pick_type
 from asr_cli.errors import DependencyError, ModelError, NotFoundError, UsageError
 from asr_cli.features.resample import Resample
 from asr_cli.models.paraformer_folder import read_folder
-from asr_cli.nn.precision import Int8Linear, lower
+from asr_cli.nn.precision import Int8Linear, filled, lower
 from asr_cli.options import ModelOptions
 from asr_cli.registry import LoadOptions
 from asr_cli.session import Session, choose
@@ -315,3 +315,13 @@ def test_loading_does_not_wake_torchs_compiler(folders):
         f"read_folder(Path({str(folders['seaco'])!r})); sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_any_number_of_rows_is_computed_in_a_few_sizes():
+    x = torch.randn(45, 8)
+    rows = filled(x, torch.bfloat16)
+    assert len(rows) == 64 and torch.equal(rows[:45], x.bfloat16()) and not rows[45:].any()
+    assert len(filled(x[:32], torch.float32)) == 32
+    net = nn.Sequential(nn.Linear(8, 4))
+    list(lower(net, "bfloat16"))
+    assert [len(net(x[:n])) for n in (0, 1, 31, 33)] == [0, 1, 31, 33]

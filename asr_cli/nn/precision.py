@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+ROWS = 32  # few kernels to compile, and few rows computed in vain
 LEVELS = 127  # of int8 on either side of zero
 
 
@@ -26,7 +27,7 @@ class HalfLinear(nn.Module):
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().to(dtype))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+        return F.linear(filled(x, self.weight.dtype), self.weight, self.bias)[: len(x)]
 
 
 class Int8Linear(nn.Module):
@@ -47,14 +48,30 @@ class Int8Linear(nn.Module):
         self.zeros = torch.zeros(len(weight), dtype=torch.int64)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.float()
+        n_rows = len(x)
+        x = filled(x, torch.float32)
         scale = x.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(LEVELS)  # (N, 1)
         # A half more, and what is cut off rounds.
         levels = (x * scale.reciprocal()).add_(LEVELS + 1.5).to(torch.uint8)
         product = torch.ops.onednn.qlinear_pointwise(
             levels, 1.0, LEVELS + 1, self.packed, self.scale, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
-        return product * scale if self.bias is None else torch.addcmul(self.bias, product, scale)
+        whole = product * scale if self.bias is None else torch.addcmul(self.bias, product, scale)
+        return whole[:n_rows]
+
+
+def filled(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The rows in that type, with zero rows behind them up to a round number.
+
+    oneDNN compiles a kernel for every number of rows it meets, and keeps them all: hours of utterances of all lengths
+    would cost hundreds of megabytes.
+    """
+    missing = -len(x) % ROWS if x.device.type == "cpu" else 0
+    if not missing:
+        return x.to(dtype)
+    rows = x.new_zeros(len(x) + missing, x.shape[1], dtype=dtype)
+    rows[: len(x)] = x
+    return rows
 
 
 def lowered(linear: nn.Linear, compute_type: str) -> nn.Module:
