@@ -71,8 +71,8 @@ def pulled(*arguments):
 
 
 def heard(*arguments):
-    """A recogniser without a VAD has the shortest way to a word."""
-    return ["transcribe", *arguments, "--no-vad", "--end", "3"]
+    """A recogniser without a VAD or punctuation has the shortest way to a word."""
+    return ["transcribe", *arguments, "--no-vad", "--no-punc", "--end", "3"]
 
 
 def listed():
@@ -133,7 +133,7 @@ def test_python_brings_it_too_with_a_line_in_the_log(hub, example):
 import logging
 from asr_cli import transcribe
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-segments = transcribe({str(example)!r}, model="tiny", hub="hf", vad_model=None, end=3.0)
+segments = transcribe({str(example)!r}, model="tiny", hub="hf", vad_model=None, punc=False, end=3.0)
 print({{segment.text.strip() for segment in segments}})
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
