@@ -59,3 +59,16 @@ def test_one_model_s_own_folder_is_no_other_model(tmp_path):
     other = model_at(tmp_path / "paraformer")
     assert places.find("paraformer", model_dir=other) == other
     assert places.find("fsmn-vad", **IDS, model_dir=other) is None
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b""])
+def test_a_broken_note_in_another_programs_cache_is_passed_over(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    repository = tmp_path / "hub/models--funasr--fsmn-vad"
+    folder = model_at(repository / "snapshots/aaa")
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_bytes(content)
+    assert places.find("fsmn-vad", **IDS) == folder
+    (repository / "refs/main").unlink()
+    (repository / "refs/main").mkdir()  # as unreadable as anybody's, also for root
+    assert places.find("fsmn-vad", **IDS) == folder

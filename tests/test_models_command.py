@@ -425,3 +425,11 @@ def test_listing_models_imports_no_library_of_a_hub():
 
     heavy = {"torch", "numpy", "requests", "huggingface_hub", "modelscope_hub", "filelock", "rich"}
     assert not heavy & imported("models")
+
+
+def test_a_model_that_lost_its_weights_is_fetched_again(hub, cache):
+    pulled()
+    (cache / "tiny" / "model.pt").unlink()
+    pulled()
+    assert (cache / "tiny" / "model.pt").is_file()
+    assert models("path", "tiny").returncode == 0

@@ -171,3 +171,16 @@ def test_tokens_of_a_published_vocabulary_in_any_order_lose_nothing(paraformer: 
     for one, other in pairwise(words):  # a space wherever two Latin words meet, and nowhere else
         meet = one.text[-1].isascii() and other.text.strip()[0].isascii()
         assert other.text.startswith(" ") == meet
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("am i a fool", "am I a fool"),
+        ("should i i i mean", "should I I I mean"),
+        ("it was a a good day", "it was a a good day"),
+        ("a i is here", "AI is here"),
+    ],
+)
+def test_words_of_one_letter_stay_words(said, written):
+    assert "".join(word.text for word in join(Piece(text, 0, 0) for text in said.split())) == written

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile, recorded
-from asr_cli.hub.places import huggingface_cache, models_folder, modelscope_cache, owner
+from asr_cli.hub.places import first_line, huggingface_cache, models_folder, modelscope_cache, owner
 from asr_cli.hub.pull import Progress, alone, pull, unfinished, writing
 from asr_cli.hub.transfer import length, sha256
 
@@ -72,7 +72,7 @@ def revision_of(folder: Path) -> str | None:
     if folder.parent.name == "snapshots":
         return folder.name
     note = folder / ".mv"
-    if folder.absolute().is_relative_to(modelscope_cache().absolute()) and note.is_file():
-        fields = dict(part.partition(":")[::2] for part in note.read_text(encoding="utf-8").strip().split(","))
+    if folder.absolute().is_relative_to(modelscope_cache().absolute()):
+        fields = dict(part.partition(":")[::2] for part in first_line(note).split(","))
         return fields.get("Revision")
     return None

@@ -64,10 +64,18 @@ def modelscope_places(model_id: str) -> Iterator[Path]:
 
 def huggingface_places(model_id: str) -> Iterator[Path]:
     repository = huggingface_cache() / f"models--{model_id.replace('/', '--')}"
-    main = repository / "refs" / "main"
-    if main.is_file():
-        yield repository / "snapshots" / main.read_text().strip()
+    main = first_line(repository / "refs" / "main")
+    if main:
+        yield repository / "snapshots" / main
     yield from entries(repository / "snapshots")
+
+
+def first_line(path: Path) -> str:
+    """What a small file of another program's says; nothing where it is not there, not ours to read, or broken."""
+    try:
+        return path.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def entries(folder: Path) -> list[Path]:

@@ -39,7 +39,7 @@ def pull(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
         raise DownloadError(f"{manifest.model_id} on {manifest.hub_name} has no weights that this program can read")
     folder, staging = models_folder() / name, unfinished(name)
     with writing(models_folder()), alone(name):
-        if is_same(recorded(folder), manifest):
+        if is_same(recorded(folder), manifest) and is_whole(folder, manifest):
             return folder  # another process was faster
         reuse(staging, manifest)
         require_space(staging, manifest)
@@ -51,6 +51,18 @@ def pull(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
         (staging / RECORD).write_text(replace(manifest, files=tuple(files)).as_json(), encoding="utf-8")
         put_in_place(staging, folder)
     return folder
+
+
+def is_whole(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file is there in its size; what was lost since is fetched again with the rest."""
+    return all(size_of_file(folder / file.path) == file.size for file in manifest.files)
+
+
+def size_of_file(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def fetch_files(staging: Path, manifest: Manifest) -> Iterator[tuple[Progress, RemoteFile | None]]:

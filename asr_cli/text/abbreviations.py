@@ -9,7 +9,7 @@ from asr_cli.transcript import Word
 # l a letter, d a short number, & itself, x anything else: "4 g", "g 20", "r & b", "m p 3", "i b m".
 SPELLED = re.compile(r"dl(?![l&])|l(?:&l|[ld])+")
 FIRST_PERSON = re.compile(r"i(?:['’](?:m|ve|ll|d))?")
-WORDS = ("a", "i")  # letters that are words when they stand alone beside a number
+WORDS = set("ai")  # letters that are words, too: "am i a fool", "a 4"
 
 
 def abbreviated(words: Sequence[Word]) -> Iterator[Word]:
@@ -19,12 +19,17 @@ def abbreviated(words: Sequence[Word]) -> Iterator[Word]:
     for found in SPELLED.finditer(kinds):
         run = words[found.start() : found.end()]
         letters = [word.text for word in run if kind(word) == "l"]
-        if len(letters) == 1 and letters[0].lower() in WORDS:
+        if are_words("".join(letters).lower()):
             continue
         yield from map(capitalized, words[done : found.start()])
         yield merged(run)
         done = found.end()
     yield from map(capitalized, words[done:])
+
+
+def are_words(letters: str) -> bool:
+    """Whether the letters of a run rather are words of one letter; of such runs only AI is an abbreviation."""
+    return set(letters) <= WORDS and letters != "ai"
 
 
 def kind(word: Word) -> str:
