@@ -140,8 +140,15 @@ def metas(folder: Path) -> dict[str, str]:
     return {
         key: name
         for key, name in leaves(found)
-        if not Path(name).is_absolute() and ".." not in Path(name).parts and (folder / name).is_file()
+        if not Path(name).is_absolute() and ".." not in Path(name).parts and is_file(folder / name)
     }
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text too long to be a name
+        return False
 
 
 def leaves(tree: object) -> Iterator[tuple[str, str]]:

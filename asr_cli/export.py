@@ -6,6 +6,7 @@ sherpa-onnx finds what it wants to know of a Paraformer in the file's metadata a
 import importlib.util
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asr_cli import catalog, registry
-from asr_cli.errors import DependencyError, ModelError, UsageError
+from asr_cli.errors import DependencyError, ModelError, OutputError, UsageError
 from asr_cli.models import paraformer_folder
 from asr_cli.models.folder import CONFIGS, find_file, read_yaml
 from asr_cli.models.fsmn_vad import FsmnVadNet
@@ -69,13 +70,14 @@ def export_paraformer(folder: Path, out: Path, *, int8: bool = False) -> Iterato
     speech = torch.randn(1, N_CHECKED, n_features)
     inputs = {"speech": speech, "speech_lengths": torch.tensor([N_CHECKED], dtype=torch.int32)}
     dynamic = {"speech": {1: "frames"}, "logits": {1: "tokens"}}
-    path = write(ParaformerGraph(checkpoint.net).eval(), inputs, ("logits", "token_num"), dynamic, out / "model.onnx")
     frontend, cmvn = checkpoint.frontend, checkpoint.cmvn
-    describe(path, {
+    facts = {
         "model_type": "paraformer", "vocab_size": len(checkpoint.vocabulary), "lfr_window_size": frontend.lfr_m,
         "lfr_window_shift": frontend.lfr_n, "neg_mean": numbers(cmvn.shift), "inv_stddev": numbers(cmvn.scale),
         "version": 1, "model_author": "FunASR", "comment": "exported by asr",
-    })  # fmt: skip
+    }  # fmt: skip
+    graph = ParaformerGraph(checkpoint.net).eval()
+    path = write(graph, inputs, ("logits", "token_num"), dynamic, out / "model.onnx", facts)
     yield path
     tokens = out / "tokens.txt"
     lines = [f"{token} {index}\n" for index, token in enumerate(checkpoint.vocabulary.tokens)]
@@ -111,22 +113,46 @@ def write(
     outputs: Sequence[str],
     dynamic: Mapping[str, Mapping[int, str]],
     path: Path,
+    facts: Mapping[str, object] | None = None,
 ) -> Path:
     """Trace, save under another name, compare with torch on two lengths, and only then put it in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.onnx")
-    with warnings.catch_warnings(action="ignore"):  # what the tracer notes of constants is checked below
-        torch.onnx.export(
-            graph, tuple(inputs.values()), part, input_names=list(inputs), output_names=list(outputs),
-            dynamic_axes={name: dict(axes) for name, axes in dynamic.items()}, opset_version=OPSET, dynamo=False,
-        )  # fmt: skip
-    try:
+    with unfinished(path) as part:
+        trace(graph, inputs, outputs, dynamic, part)
+        describe(part, facts or {})
         for n_frames in (N_CHECKED, N_CHECKED // 3):
             compare(graph, shortened(inputs, n_frames), part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Another name beside it, which becomes its own if all goes well; otherwise nothing is left."""
+    part = path.with_suffix(".part.onnx")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {str(path)!r}: {error.strerror or error}; choose another place with -o"
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def trace(
+    graph: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    dynamic: Mapping[str, Mapping[int, str]],
+    path: Path,
+) -> None:
+    with warnings.catch_warnings(action="ignore"):  # what the tracer notes of constants is checked below
+        torch.onnx.export(
+            graph, tuple(inputs.values()), path, input_names=list(inputs), output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in dynamic.items()}, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
 
 
 def shortened(inputs: Mapping[str, Tensor], n_frames: int) -> dict[str, Tensor]:
@@ -170,10 +196,6 @@ def numbers(values: Iterable[float]) -> str:
 def quantize(source: Path, target: Path) -> Path:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    part = target.with_suffix(".part.onnx")
-    try:
+    with unfinished(target) as part:
         quantize_dynamic(source, part, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return target

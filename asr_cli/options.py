@@ -7,6 +7,8 @@ from asr_cli.errors import UsageError
 from asr_cli.hub.manifest import check_hub
 from asr_cli.vad.endpoint import EndpointOptions
 
+MOST_THREADS = 512  # with a few thousand, OpenMP brings the process down
+HEAVIEST = 100.0  # a hotword; beyond that there is nothing else to hear
 BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon after Ctrl-C
 
 
@@ -49,12 +51,12 @@ class ModelOptions:
     script: str | None = None
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"{self.threads} threads cannot work; give 1 or more")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise UsageError(f"{self.threads} threads cannot work; give 1 or more, up to {MOST_THREADS}")
         if self.batch_seconds is not None and not self.batch_seconds > 0:
             raise UsageError(f"batches of {self.batch_seconds} s hold nothing; give a positive duration")
-        if not self.hotword_weight > 0:
-            raise UsageError(f"hotwords of weight {self.hotword_weight:g} would do nothing; give a positive weight")
+        if not 0 < self.hotword_weight <= HEAVIEST:
+            raise UsageError(f"hotwords cannot weigh {self.hotword_weight:g}; give more than 0, at most {HEAVIEST:g}")
         if self.hotword_weight != 1 and not self.hotwords:
             raise UsageError("a weight of hotwords does nothing without hotwords")
         if self.model_dir is not None and not Path(self.model_dir).is_dir():

@@ -9,7 +9,7 @@ import torch
 from asr_plugins.paraformer.recognizer import ParaformerRecognizer
 
 from asr_cli.audio import Audio
-from asr_cli.errors import ModelError, UsageError
+from asr_cli.errors import ModelError, OutputError, UsageError
 from asr_cli.export import export, run
 from asr_cli.models.paraformer_folder import read_folder
 from asr_cli.vad.weights import read_own
@@ -95,6 +95,27 @@ def test_what_cannot_be_exported_is_said(folders, tmp_path):
     with pytest.raises(UsageError, match="too small to gain"):
         list(export("fsmn-vad-mini", tmp_path, int8=True))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_said_and_nothing_is_left(folders, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write .*choose another place"):
+        list(export(str(folders["paraformer"]), tmp_path / "file"))
+    with pytest.raises(OutputError, match="cannot write"):
+        list(export("fsmn-vad-mini", tmp_path / "file" / "below"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes there")
+def test_a_full_disk_leaves_no_half_of_a_model(folders, tmp_path):
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
+        "from asr.main import run;"
+        f"run(['export', {str(folders['paraformer'])!r}, '--onnx', '-o', {str(tmp_path)!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode != 0 and list(tmp_path.iterdir()) == []
 
 
 def test_the_command_prints_what_it_wrote(folders, tmp_path):

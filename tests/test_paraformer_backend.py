@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -325,3 +326,30 @@ def test_any_number_of_rows_is_computed_in_a_few_sizes():
     net = nn.Sequential(nn.Linear(8, 4))
     list(lower(net, "bfloat16"))
     assert [len(net(x[:n])) for n in (0, 1, 31, 33)] == [0, 1, 31, 33]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_share_with_hardly_any_sound_is_no_error(folders, variant):
+    recognizer = load(look(folders[variant]), folders[variant], LoadOptions(compute_type="float32", threads=2))
+    scrap = Audio(np.full(100, 0.01, np.float32))
+    _, silent = recognizer.recognize([Audio(sounds()[0]), scrap])
+    assert silent.words == () and recognizer.recognize([scrap])[0].words == ()
+    recognizer.close()
+
+
+def test_numbers_beyond_reason_are_refused():
+    for given in ({"threads": 3000}, {"hotword_weight": float("inf"), "hotwords": "a"}, {"hotword_weight": 2.0}):
+        with pytest.raises(UsageError):
+            ModelOptions(**given)
+
+
+def test_a_long_word_is_spelled_at_once():
+    vocabulary = Vocabulary(["<s>", *(f"{a}{b}@@" for a in "ab" for b in "ab"), "a", "b", "<unk>"])
+    assert len(spell("ab" * 500 + "a", vocabulary, {})) == 501
+
+
+def test_long_texts_in_a_manifest_are_no_file_names(tmp_path):
+    folder = write_folder(tmp_path / "told", "paraformer", weights("paraformer"))
+    path = folder / "configuration.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "description": "很" * 300}), encoding="utf-8")
+    assert read_folder(folder).vocabulary.tokens[1] == "<s>"

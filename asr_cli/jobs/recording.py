@@ -159,7 +159,8 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
         "modified_ns": file.st_mtime_ns if file else None,
         "program": __version__,
         "model": session.card.name,
-        "folder": str(session.folder) if session.folder else None,
+        "folder": str(session.folder.absolute()) if session.folder else None,
+        "model_modified_ns": newest(session.folder) if session.folder else None,
         "compute_type": session.options.compute_type,
         "hotword_weight": session.options.hotword_weight,
         "hotwords": list(session.hotwords) if session.card.hotwords else [],
@@ -168,6 +169,11 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
         "vad_options": asdict(session.options.vad) if session.options.vad else None,
         "reading": asdict(reading),
     }
+
+
+def newest(folder: Path) -> int:
+    """When a file of the model last changed: the next epoch of a training is another model."""
+    return max((path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()), default=0)
 
 
 @contextmanager

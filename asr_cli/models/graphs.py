@@ -20,6 +20,7 @@ class OneSequence(Rows):
     def __init__(self, like: Tensor) -> None:
         self.like = like
         self.lengths = (like.shape[0],)
+        self.n_rows = like.shape[0]
         self.device = like.device
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -24,6 +24,8 @@ class Alphas(nn.Module):
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """(N, D) to (N,). Around every sequence there is nothing but zeros."""
+        if not rows.n_rows:
+            return x.new_zeros(0)
         spaced, places = rows.apart(x, self.left, self.right)
         around = self.conv(spaced.t().unsqueeze(0))[0].t()[places - self.left]  # (N, D)
         return (self.smooth * self.out(around.relu()).sigmoid() - self.noise).relu().squeeze(1)

@@ -21,7 +21,7 @@ class Vocabulary:
     (1, 4, ('hel@@', 'lo'))
     """
 
-    __slots__ = ("_ids", "source", "tokens", "unknown")
+    __slots__ = ("_ids", "longest", "sentencepiece", "source", "tokens", "unknown")
 
     def __init__(self, tokens: Iterable[str], *, source: str = "the vocabulary") -> None:
         self.tokens = tuple(tokens)
@@ -32,6 +32,9 @@ class Vocabulary:
         if len(self._ids) < len(self.tokens):
             again = next(token for index, token in enumerate(self.tokens) if self._ids[token] != index)
             raise ModelError(f"{source} has the token {again!r} more than once, so ids would be wrong; {ANOTHER_COPY}")
+        # "▁" marks where a word begins; otherwise "@@" marks where it goes on.
+        self.sentencepiece = any(token.startswith("▁") for token in self.tokens)
+        self.longest = max(map(len, self.tokens))
         self.unknown = next((self._ids[name] for name in UNKNOWN if name in self._ids), None)
 
     @classmethod
@@ -65,11 +68,6 @@ class Vocabulary:
 
     def __contains__(self, token: str) -> bool:
         return token in self._ids
-
-    @property
-    def sentencepiece(self) -> bool:
-        """Whether "▁" marks where a word begins; otherwise "@@" marks where it goes on."""
-        return any(token.startswith("▁") for token in self.tokens)
 
     def id(self, token: str) -> int:
         """The token's id, or that of the unknown token."""

@@ -75,6 +75,7 @@ def run(
             listing = Listing(listener, reading, console, stop, export)
             for job in jobs:
                 if stop.is_set():
+                    tally.interrupted = True  # also where nothing was begun yet
                     break
                 with tally.failures_of(job):
                     if wanted == "txt":

@@ -83,6 +83,7 @@ def work(
         console.event("model", name=session.card.name, vad=session.vad_name, punc=session.punc_name)
         for job in jobs:
             if stop.is_set():
+                tally.interrupted = True  # also where nothing was begun yet: what was asked for is not done
                 return
             with tally.failures_of(job):
                 show_heading(job, jobs, console)

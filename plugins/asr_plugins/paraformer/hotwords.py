@@ -63,7 +63,7 @@ def pieces(word: str, vocabulary: Vocabulary) -> list[str]:
     """
     found, begin = [], 0
     while begin < len(word):
-        ends = range(len(word), begin, -1)
+        ends = range(min(len(word), begin + vocabulary.longest), begin, -1)
         end = next((end for end in ends if piece(word, begin, end, vocabulary) in vocabulary), None)
         if end is None:
             return [word]

@@ -16,7 +16,7 @@ from asr_cli.protocols import Recognizer
 from asr_cli.registry import LoadOptions, ModelCard
 from asr_plugins.paraformer.hotwords import encode, read_lexicon
 from asr_plugins.paraformer.recognizer import ParaformerRecognizer
-from asr_plugins.paraformer.spread import SpreadRecognizer
+from asr_plugins.paraformer.spread import N_CORES, SpreadRecognizer
 
 log = logging.getLogger("asr")
 
@@ -29,7 +29,7 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     lighten(checkpoint.net, compute_type)
     checkpoint.net.to(device)
     recognizer = ParaformerRecognizer(checkpoint, device, embed(checkpoint, options))
-    n_threads = options.threads or torch.get_num_threads()
+    n_threads = options.threads or N_CORES
     return SpreadRecognizer(recognizer, n_threads) if device.type == "cpu" else recognizer
 
 

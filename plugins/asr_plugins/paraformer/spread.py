@@ -13,6 +13,8 @@ from asr_cli.audio import Audio
 from asr_cli.protocols import Recognizer
 from asr_cli.transcript import Segment
 
+# Asked once: torch tells a thread that is born after `set_num_threads` was called the number of that call.
+N_CORES = torch.get_num_threads()
 SHARE_SECONDS = 60.0  # of speech for each thread: enough to share it out evenly, done within seconds
 
 
