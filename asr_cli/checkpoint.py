@@ -132,7 +132,7 @@ def metas(folder: Path) -> dict[str, str]:
     Names of files that are not in the folder, or would lead out of it, are left out.
     """
     try:
-        found = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))
+        found = json.loads((folder / "configuration.json").read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

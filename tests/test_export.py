@@ -99,7 +99,7 @@ def test_what_cannot_be_exported_is_said(folders, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_said_and_nothing_is_left(folders, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot write .*choose another place"):
+    with pytest.raises(OutputError, match="choose another place with -o"):
         list(export(str(folders["paraformer"]), tmp_path / "file"))
     with pytest.raises(OutputError, match="cannot write"):
         list(export("fsmn-vad-mini", tmp_path / "file" / "below"))

@@ -222,6 +222,8 @@ BROKEN = {
     "encoder 'ConformerEncoder'": lambda f: set_yaml(f, "encoder: SANMEncoder", "encoder: ConformerEncoder"),
     "does not know: quantum": lambda f: set_yaml(f, "  NO_BIAS: 20", "  NO_BIAS: 20\n  quantum: true"),
     "does not know: spin": lambda f: set_yaml(f, SPIN, f"  spin: 1\n{SPIN}"),
+    "wants attention_heads 0": lambda f: set_yaml(f, "attention_heads: 4", "attention_heads: 0"),
+    "wants kernel_size '11'": lambda f: set_yaml(f, "kernel_size: 11", "kernel_size: '11'"),
     "wants upsample_type 'cnn'": lambda f: set_yaml(f, "cnn_blstm", "cnn"),
     "no vocabulary": lambda f: (f / "tokens.json").unlink(),
     "they do not belong together": lambda f: (f / "tokens.json").write_text(json.dumps(TOKENS[:-1])),

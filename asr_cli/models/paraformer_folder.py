@@ -1,7 +1,7 @@
 """Paraformer checkpoints on disk, in the layouts of FunASR."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,8 @@ def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_t
     refuse_unknown(model, (*MODEL_FIXED, *MODEL_KNOWN, *MODEL_IDLE), path)
     encoder = fields(EncoderConfig, section(settings, "encoder_conf", path), ENCODER_FIXED, path)
     decoder = fields(DecoderConfig, section(settings, "decoder_conf", path), DECODER_FIXED, path)
-    check_sizes(encoder, decoder, path)
+    seaco = read_seaco(settings, path) if kind == "seaco" else None
+    check_sizes(encoder, (decoder, *([seaco] if seaco else [])), path)
     return Config(
         n_features=frontend.n_mels * frontend.lfr_m,
         n_tokens=n_tokens,
@@ -150,7 +151,7 @@ def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_t
         decoder=decoder,
         predictor=read_predictor(section(settings, "predictor_conf", path), has_times, path),
         has_times=has_times,
-        seaco=read_seaco(settings, path) if kind == "seaco" else None,
+        seaco=seaco,
         no_bias=model.get("NO_BIAS", 8377),
         contextual=kind == "contextual",
     )
@@ -173,12 +174,16 @@ def read_predictor(values: Mapping[str, Any], has_times: bool, path: Path) -> Pr
     return fields(PredictorConfig, values, PREDICTOR_FIXED, path)
 
 
-def check_sizes(encoder: EncoderConfig, decoder: DecoderConfig, path: Path) -> None:
-    if decoder.num_blocks > decoder.att_layer_num:
-        raise ModelError(f"{str(path)!r} wants decoder blocks without attention, which no Paraformer here has")
-    for name, conf in (("encoder", encoder), ("decoder", decoder)):
+def check_sizes(encoder: EncoderConfig, decoders: tuple[DecoderConfig, ...], path: Path) -> None:
+    stacks: tuple[EncoderConfig | DecoderConfig, ...] = (encoder, *decoders)
+    for conf in stacks:
+        for name, value in asdict(conf).items():
+            if not isinstance(value, int) or value < (0 if name == "sanm_shfit" else 1):
+                raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a positive whole number should be")
         if encoder.output_size % conf.attention_heads:
-            raise ModelError(f"{str(path)!r}: {name} width {encoder.output_size} for {conf.attention_heads} heads")
+            raise ModelError(f"{str(path)!r}: width {encoder.output_size} for {conf.attention_heads} heads")
+    if decoders[0].num_blocks > decoders[0].att_layer_num:
+        raise ModelError(f"{str(path)!r} wants decoder blocks without attention, which no Paraformer here has")
 
 
 def read_frontend(settings: Mapping[str, Any], path: Path) -> Frontend:

@@ -23,7 +23,7 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 def look(folder: Path) -> ModelCard | None:
     """The card of a Paraformer in a folder of its own; None for anything else."""
     try:
-        text = (folder / config_name(folder)).read_text(encoding="utf-8")
+        text = (folder / config_name(folder)).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
     model = MODEL.search(text)
@@ -47,7 +47,7 @@ def look(folder: Path) -> ModelCard | None:
 def config_name(folder: Path) -> str:
     """What configuration.json calls the configuration, else its usual name."""
     try:
-        metas = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))
+        metas = json.loads((folder / "configuration.json").read_text(encoding="utf-8-sig"))
         named = metas.get("file_path_metas", {}).get("config") or metas["model"]["model_config"]["am_model_config"]
         return named if (folder / named).is_file() else CONFIG
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
