@@ -22,7 +22,7 @@ class Options(TypedDict, total=False):
     device: str
     compute_type: str
     threads: int | None
-    hotwords: str | tuple[str, ...]
+    hotwords: str | Path | tuple[str, ...]
     hotword_weight: float
     batch_seconds: float | None
     vad_model: str | None

@@ -40,7 +40,7 @@ class ModelOptions:
     device: str = "auto"
     compute_type: str = "auto"
     threads: int | None = None
-    hotwords: str | tuple[str, ...] = ()
+    hotwords: str | Path | tuple[str, ...] = ()
     hotword_weight: float = 1.0
     batch_seconds: float | None = None
     vad_model: str | None = "auto"

@@ -275,7 +275,7 @@ def recognizer_named(options: ModelOptions, language: str | None) -> tuple[Backe
     return backend, card
 
 
-def expected(hotwords: str | tuple[str, ...], card: ModelCard) -> tuple[str, ...]:
+def expected(hotwords: str | Path | tuple[str, ...], card: ModelCard) -> tuple[str, ...]:
     """The hotwords that the model will be told; a model that takes none is not told, but its user is."""
     found = read_hotwords(hotwords)
     if found and not card.hotwords:

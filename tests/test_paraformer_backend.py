@@ -123,6 +123,7 @@ def test_hotwords_are_read_from_text_lists_and_files(tmp_path):
     assert read_hotwords("阿里巴巴  达摩院") == ("阿里巴巴", "达摩院")
     assert read_hotwords("New York，达摩院") == ("New York", "达摩院")
     assert read_hotwords(["a b", "a b", " "]) == ("a b",)
+    assert read_hotwords("") == read_hotwords(()) == ()
     path = tmp_path / "names.txt"
     path.write_bytes("\ufeff# names\r\nNew York\r\n\r\n达摩院\r\n".encode())
     assert read_hotwords(str(path)) == ("New York", "达摩院")
@@ -137,6 +138,13 @@ def test_a_list_that_cannot_be_read_is_one_sentence(tmp_path):
     path.write_bytes("达摩院".encode("gb18030"))
     with pytest.raises(UsageError, match="not UTF-8"):
         read_hotwords(str(path))
+    with pytest.raises(NotFoundError, match="no file of hotwords"):
+        read_hotwords(tmp_path / "missing")
+    with pytest.raises(UsageError, match="is a directory"):
+        read_hotwords(str(tmp_path))
+    for empty in (" , ", [" "]):
+        with pytest.raises(UsageError, match="no hotwords in"):
+            read_hotwords(empty)
     path.write_bytes(b"a\0b")
     with pytest.raises(UsageError, match="is no text"):
         read_hotwords(str(path))

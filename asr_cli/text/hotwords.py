@@ -15,16 +15,36 @@ WEIGHTED = re.compile(r"(.+?)\s+-?\d+(?:\.\d+)?")  # "word 20", as FunASR's serv
 LIST_SUFFIXES = (".txt", ".list", ".hotwords")
 
 
-def read_hotwords(given: str | Iterable[str]) -> tuple[str, ...]:
+def read_hotwords(given: str | Path | Iterable[str]) -> tuple[str, ...]:
     """The hotwords of a list, of a text (divided at commas, else at spaces), or of the file that a text names."""
+    if not given:
+        return ()
+    found = hotwords_of(given)
+    if not found:
+        raise UsageError(f"there are no hotwords in {str(given)!r}")
+    return found
+
+
+def hotwords_of(given: str | Path | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, Path):
+        return from_file(given)
     if not isinstance(given, str):
         return unique(given)
     path = Path(given)
+    if is_folder(path):
+        raise UsageError(f"{given!r} is a directory; name a file of hotwords, or the words themselves")
     if is_file(path):
         return from_file(path)
     if given.lower().endswith(LIST_SUFFIXES):
         raise NotFoundError(f"there is no file of hotwords {given!r}")
     return unique(re.split("[,，、;；\n]", given) if re.search("[,，、;；\n]", given) else given.split())
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def is_file(path: Path) -> bool:
@@ -40,6 +60,8 @@ def from_file(path: Path) -> tuple[str, ...]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"the hotwords in {str(path)!r} are not UTF-8 text; save the file as UTF-8") from error
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no file of hotwords {str(path)!r}") from error
     except OSError as error:
         raise UsageError(f"cannot read the hotwords in {str(path)!r}: {error.strerror}") from error
     if "\0" in text:
