@@ -1,12 +1,16 @@
 """Published weights into our modules: one loop, strict both ways, and never code out of a pickle."""
 
+import contextlib
 import ctypes
 import json
+import math
 import mmap
 import pickle
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,11 +23,14 @@ Transform = Callable[[Tensor], Tensor]
 # (their prefix, ours or None to drop) or with a transform where shapes differ; "{}" stands for a layer's number.
 WeightMap = tuple[tuple[str, str | None] | tuple[str, str, Transform], ...]
 
-WRAPPERS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-)  # what trainers put around the weights, in FunASR's order
+WRAPPERS = "state_dict", "model_state_dict", "model"  # what trainers put around the weights, in FunASR's order
+# What stands where a weight file should be when a download went wrong, by the file's first bytes.
+IMPOSTORS = {
+    b"version https://git-lfs": "only says where Git LFS keeps the weights; run 'git lfs pull' there",
+    b"<!doctype": "is a web page",
+    b"<html": "is a web page",
+}
+TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def load(module: nn.Module, path: Path, weights: WeightMap) -> None:
@@ -86,10 +93,11 @@ def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file or a pickle, memory-mapped where the format allows."""
     if not path.is_file():
         raise ModelError(f"no weights at {str(path)!r}; download the model again")
+    unmask(path)
     if path.suffix == ".safetensors":
         return read_safetensors(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # about what is refused anyway
+        with warnings.catch_warnings(action="ignore"), numpy_numbers():  # warnings about what is refused anyway
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
     except pickle.UnpicklingError as error:
         raise ModelError(
@@ -101,9 +109,33 @@ def read(path: Path) -> dict[str, Tensor]:
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
             break
-    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+    if not isinstance(found, dict) or not all(map(is_weight, found.items())):
         raise ModelError(f"{str(path)!r} holds no table of tensors; is it the right file?")
     return cast(dict[str, Tensor], found)
+
+
+def unmask(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(64).lstrip().lower()
+    for beginning, what in IMPOSTORS.items():
+        if head.startswith(beginning):
+            raise ModelError(f"{str(path)!r} holds no weights, it {what}; or pull the model again")
+
+
+def numpy_numbers() -> AbstractContextManager[None]:
+    """Lets a pickle hold numbers of numpy's, which trainers write beside the weights."""
+    import numpy as np
+    from numpy.dtypes import Float32DType, Float64DType, Int64DType
+
+    scalar = np.float64(0).__reduce__()[0]
+    names = "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"  # before numpy 2 and since
+    known: list[Any] = [*((scalar, name) for name in names), np.dtype, Float32DType, Float64DType, Int64DType]
+    return torch.serialization.safe_globals(known)
+
+
+def is_weight(entry: tuple[object, object]) -> bool:
+    name, tensor = entry
+    return isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -184,10 +216,20 @@ def save_safetensors(path: Path, tensors: Mapping[str, Tensor], config: Mapping[
 
 def known_fields(kind: type, values: Mapping[str, Any], path: Path, ignored: Iterable[str] = ()) -> Any:
     """A configuration dataclass from a mapping; a key it does not know is refused rather than passed over."""
-    from dataclasses import fields
-
-    names = {field.name for field in fields(kind)}
-    unknown = sorted(values.keys() - names - set(ignored))
+    types = {field.name: field.type for field in fields(kind)}
+    unknown = sorted(map(str, values.keys() - types.keys() - set(ignored)))
     if unknown:
         raise ModelError(f"{str(path)!r} asks for what this program does not know: {', '.join(unknown)}")
-    return kind(**{name: value for name, value in values.items() if name in names})
+    return kind(**{name: fitted(name, value, types[name], path) for name, value in values.items() if name in types})
+
+
+def fitted(name: str, value: Any, kind: Any, path: Path) -> Any:
+    """A setting's value, in the type it should have."""
+    if kind not in TYPES or type(value) is kind is not float:
+        return value
+    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            number = float(value)  # YAML takes 1e-5 for a text
+            if math.isfinite(number):
+                return number
+    raise ModelError(f"{str(path)!r} has {name} {value!r}, where {TYPES[kind]} should be")

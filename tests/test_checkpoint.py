@@ -5,6 +5,7 @@ import pickle
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -111,6 +112,30 @@ def test_any_broken_file_is_one_sentence(tmp_path: Path, suffix: str) -> None:
         path.write_bytes(wreck)
         with pytest.raises(ModelError, match=r"model\.(pt|safetensors)"):
             loaded(path)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
+@pytest.mark.parametrize(
+    ("head", "why"), [(b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"), (b"\n<!DOCTYPE html>", "web page")]
+)
+def test_what_came_instead_of_the_weights_is_said(tmp_path: Path, name: str, head: bytes, why: str) -> None:
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(ModelError, match=why):
+        loaded(tmp_path / name)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_numbers_of_numpy_beside_the_weights_do_no_harm(tmp_path: Path, zipped: bool) -> None:
+    beside = {"loss": np.float64(0.1), "accuracy": np.float32(0.5), "step": np.int64(7)}
+    torch.save({"state_dict": published(), **beside}, tmp_path / "model.pt", _use_new_zipfile_serialization=zipped)
+    assert torch.equal(loaded(tmp_path / "model.pt").scale, published()["encoder.scale"].squeeze())
+
+
+@pytest.mark.parametrize("table", [{3: torch.zeros(3)}, {"scale": torch.zeros(3).to_sparse()}])
+def test_tables_of_something_else_are_no_tables_of_tensors(tmp_path: Path, table: object) -> None:
+    torch.save(table, tmp_path / "model.pt")
+    with pytest.raises(ModelError, match="no table of tensors"):
+        loaded(tmp_path / "model.pt")
 
 
 def test_a_missing_file_and_a_list_of_tensors_are_refused(tmp_path: Path) -> None:

@@ -223,7 +223,13 @@ BROKEN = {
     "does not know: quantum": lambda f: set_yaml(f, "  NO_BIAS: 20", "  NO_BIAS: 20\n  quantum: true"),
     "does not know: spin": lambda f: set_yaml(f, SPIN, f"  spin: 1\n{SPIN}"),
     "wants attention_heads 0": lambda f: set_yaml(f, "attention_heads: 4", "attention_heads: 0"),
-    "wants kernel_size '11'": lambda f: set_yaml(f, "kernel_size: 11", "kernel_size: '11'"),
+    "has kernel_size '11', where a whole number": lambda f: set_yaml(f, "kernel_size: 11", "kernel_size: '11'"),
+    "has NO_BIAS '20', where a whole number": lambda f: set_yaml(f, "NO_BIAS: 20", "NO_BIAS: '20'"),
+    "wants lfr_n 0": lambda f: set_yaml(f, "lfr_n: 6", "lfr_n: 0"),
+    "has smooth_factor2 'much', where a number": lambda f: set_yaml(f, "smooth_factor2: 0.25", "smooth_factor2: much"),
+    "rename one of model.pt.avg10, model.pt.ep3 to": lambda f: [
+        (f / f"model.pt.{end}").write_bytes(b"") for end in ("ep3", "avg10")
+    ] and (f / "model.pt").unlink(),
     "wants upsample_type 'cnn'": lambda f: set_yaml(f, "cnn_blstm", "cnn"),
     "no vocabulary": lambda f: (f / "tokens.json").unlink(),
     "they do not belong together": lambda f: (f / "tokens.json").write_text(json.dumps(TOKENS[:-1])),
@@ -260,6 +266,15 @@ def test_a_folder_of_before_funasr_1_0_loads_the_same(folders, tmp_path):
     old = ParaformerRecognizer(paraformer_folder.read_folder(folder))
     heard = hear(old, 2)
     assert heard.logits.argmax(-1).tolist() == FACTS["bicif/2/none"]["ids"]
+
+
+@pytest.mark.parametrize("name", ["predictor.cif_output.bias", "decoder.output_layer.weight"])
+def test_weights_that_compute_no_numbers_are_an_error_and_no_empty_text(tmp_path, name):
+    tensors = {key: tensor.clone() for key, tensor in weights("paraformer").items()}
+    tensors[name] *= torch.nan
+    damaged = ParaformerRecognizer(paraformer_folder.read_folder(write_folder(tmp_path / "m", "paraformer", tensors)))
+    with pytest.raises(ModelError, match="weights are damaged"):
+        damaged.recognize([Audio(np.zeros(32_000, np.float32), start=0)])
 
 
 def test_a_pickle_with_code_in_it_runs_none(tmp_path):

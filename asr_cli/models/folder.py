@@ -21,8 +21,14 @@ def file_of(folder: Path, names: Names) -> Path:
     found = find_file(folder, names)
     if found is None:
         usual = " or ".join(names[1])
-        raise ModelError(f"{str(folder)!r} is no complete model: it has no {usual}; download it again")
+        raise ModelError(f"{str(folder)!r} is no complete model: it has no {usual}; {advice(folder, names[1])}")
     return found
+
+
+def advice(folder: Path, usual: tuple[str, ...]) -> str:
+    """A trainer leaves model.pt.ep3, model.pt.avg10 and so on."""
+    epochs = sorted(path.name for name in usual for path in folder.glob(f"{name}.*"))
+    return f"rename one of {', '.join(epochs)} to {usual[0]}" if epochs else "download it again"
 
 
 def find_file(folder: Path, names: Names) -> Path | None:

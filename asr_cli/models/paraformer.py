@@ -228,18 +228,18 @@ class SeacoParaformer(Paraformer):
         n_sequences = len(rows.lengths)
         if len(hotwords) <= self.N_KEPT:
             return hotwords.repeat(n_sequences, 1), Rows([len(hotwords)] * n_sequences, hotwords.device)
-        kept = [self.filtered(hotwords, part) for part in rows.split(hidden)]
+        looks = rows.split(self.first_look(hotwords, hidden, rows))
+        kept = [torch.cat([hotwords[look.sum(0).topk(self.N_KEPT).indices], hotwords[-1:]]) for look in looks]
         return torch.cat(kept), Rows([len(part) for part in kept], hotwords.device)
 
-    def filtered(self, hotwords: Tensor, hidden: Tensor) -> Tensor:
-        rows, memory_rows = Rows([len(hidden)], hidden.device), Rows([len(hotwords)], hidden.device)
+    def first_look(self, hotwords: Tensor, hidden: Tensor, rows: Rows) -> Tensor:
+        """How much each token (U, D) attends to each of all hotwords: (U, K + 1)."""
         x = hidden
         *first, final = cast("list[SanmDecoderLayer]", list(self.hotword_decoder.layers))
         for layer in first:
-            x = layer(x, rows, hotwords, memory_rows)
-        weights = final.cross.weights(final.norm3(final.remember(x, rows)), hotwords)  # (H, U, K + 1)
-        best = weights.sum((0, 1)).topk(self.N_KEPT).indices
-        return torch.cat([hotwords[best], hotwords[-1:]])
+            x = layer.remember(x, rows)
+            x = x + layer.cross.shared(layer.norm3(x), hotwords)
+        return final.cross.weights(final.norm3(final.remember(x, rows)), hotwords).sum(0)
 
 
 def last_states(encoder: nn.LSTM, embed: nn.Embedding, sequences: list[list[int]]) -> Tensor:

@@ -42,10 +42,7 @@ class ContextualDecoder(ParaformerDecoder):
             x = layer(x, rows, memory, memory_rows)
         x = self.last.remember(x, rows)
         spoken = self.last.cross(self.last.norm3(x), rows, memory, memory_rows)
-        n_sequences = len(rows.lengths)
-        hotword_rows = Rows([len(hotwords.embeds)] * n_sequences, x.device)
-        repeated = hotwords.embeds.repeat(n_sequences, 1)
-        listed = self.hotwords.cross(self.hotwords.norm3(x), rows, repeated, hotword_rows)
+        listed = self.hotwords.cross.shared(self.hotwords.norm3(x), hotwords.embeds)
         x = x + self.merge(torch.cat([spoken, listed * hotwords.weight], dim=1))
         return self.norm(self.end(x))
 

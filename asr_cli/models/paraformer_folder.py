@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from asr_cli import checkpoint
-from asr_cli.checkpoint import known_fields
+from asr_cli.checkpoint import fitted, known_fields
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.models.folder import CONFIGS, NORMS, WEIGHTS, file_of, find_file, insist, read_yaml
@@ -21,6 +21,7 @@ from asr_cli.text.vocabulary import Vocabulary
 VOCABULARIES = ("token_list",), ("tokens.json", "tokens.txt")
 LEXICONS = ("seg_dict_file",), ("seg_dict",)
 SAMPLE_RATES = (16_000, 8_000)
+MAY_BE_ZERO = ("sanm_shfit", "l_order", "r_order")
 # What the classes are called since FunASR 1.0 and before, in small letters without underscores.
 KINDS = {
     "paraformer": "paraformer", "bicifparaformer": "bicif", "seacoparaformer": "seaco",
@@ -143,16 +144,17 @@ def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_t
     encoder = fields(EncoderConfig, section(settings, "encoder_conf", path), ENCODER_FIXED, path)
     decoder = fields(DecoderConfig, section(settings, "decoder_conf", path), DECODER_FIXED, path)
     seaco = read_seaco(settings, path) if kind == "seaco" else None
-    check_sizes(encoder, (decoder, *([seaco] if seaco else [])), path)
+    predictor = read_predictor(section(settings, "predictor_conf", path), has_times, path)
+    check_sizes(encoder, (decoder, *([seaco] if seaco else [])), predictor, path)
     return Config(
         n_features=frontend.n_mels * frontend.lfr_m,
         n_tokens=n_tokens,
         encoder=encoder,
         decoder=decoder,
-        predictor=read_predictor(section(settings, "predictor_conf", path), has_times, path),
+        predictor=predictor,
         has_times=has_times,
         seaco=seaco,
-        no_bias=model.get("NO_BIAS", 8377),
+        no_bias=fitted("NO_BIAS", model.get("NO_BIAS", 8377), int, path),
         contextual=kind == "contextual",
     )
 
@@ -174,22 +176,32 @@ def read_predictor(values: Mapping[str, Any], has_times: bool, path: Path) -> Pr
     return fields(PredictorConfig, values, PREDICTOR_FIXED, path)
 
 
-def check_sizes(encoder: EncoderConfig, decoders: tuple[DecoderConfig, ...], path: Path) -> None:
+def check_sizes(
+    encoder: EncoderConfig, decoders: tuple[DecoderConfig, ...], predictor: PredictorConfig, path: Path
+) -> None:
     stacks: tuple[EncoderConfig | DecoderConfig, ...] = (encoder, *decoders)
     for conf in stacks:
-        for name, value in asdict(conf).items():
-            if not isinstance(value, int) or value < (0 if name == "sanm_shfit" else 1):
-                raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a positive whole number should be")
+        insist_positive(conf, path)
         if encoder.output_size % conf.attention_heads:
             raise ModelError(f"{str(path)!r}: width {encoder.output_size} for {conf.attention_heads} heads")
+    insist_positive(predictor, path)
+    if predictor.idim != encoder.output_size:
+        raise ModelError(f"{str(path)!r}: a predictor {predictor.idim} wide on an encoder {encoder.output_size} wide")
     if decoders[0].num_blocks > decoders[0].att_layer_num:
         raise ModelError(f"{str(path)!r} wants decoder blocks without attention, which no Paraformer here has")
+
+
+def insist_positive(conf: EncoderConfig | DecoderConfig | PredictorConfig | Frontend, path: Path) -> None:
+    for name, value in asdict(conf).items():
+        if isinstance(value, int) and value < (0 if name in MAY_BE_ZERO else 1):
+            raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a positive whole number should be")
 
 
 def read_frontend(settings: Mapping[str, Any], path: Path) -> Frontend:
     values = section(settings, "frontend_conf", path)
     insist(values, FRONTEND_FIXED, path)
     found: Frontend = known_fields(Frontend, values, path, ignored=(*FRONTEND_FIXED, *FRONTEND_IDLE))
+    insist_positive(found, path)
     if found.fs not in SAMPLE_RATES:
         raise ModelError(f"{str(path)!r} wants sound at {found.fs} Hz; only 16000 and 8000 are known here")
     return found

@@ -4,11 +4,13 @@ N frames and U tokens of sequences laid end to end, D width. Everything here is 
 does not is text that is there or is not.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from asr_cli.errors import ModelError
 from asr_cli.nn.rows import Rows
 
 
@@ -56,8 +58,10 @@ def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0
     n_before = n_after.roll(1).masked_fill(is_first, 0)
     fires = n_after > n_before
     rest = torch.where(fires, sums - n_after, 0.0)  # what goes over to the next token
-    counts = (last(total, rows) + tail).float().floor().long()
-    tokens = Rows(counts.tolist(), rows.device)
+    weights = (last(total, rows) + tail).float().tolist()
+    if not all(map(math.isfinite, weights)):
+        raise ModelError("the model computes what is no number; its weights are damaged: pull it again")
+    tokens = Rows([math.floor(weight) for weight in weights], rows.device)
     begins = tokens.counts.cumsum(0) - tokens.counts
     first = begins[rows.owners] if len(tokens.lengths) else n_after
     limit = tokens.counts[rows.owners]

@@ -136,8 +136,12 @@ class CrossAttention(nn.Module):
         k, v = self.kv(memory).chunk(2, dim=-1)
         return self.out(attend(self.q(x), k, v, rows, memory_rows, self.n_heads))
 
+    def shared(self, x: Tensor, memory: Tensor) -> Tensor:
+        """Tokens of any sequences (U, D), all on the same memory (M, D_memory), to (U, D)."""
+        return self(x, Rows([len(x)], x.device), memory, Rows([len(memory)], x.device))
+
     def weights(self, x: Tensor, memory: Tensor) -> Tensor:
-        """How much each token of one sequence (U, D) attends to each row of the memory: (H, U, M)."""
+        """How much each token (U, D) attends to each row of the same memory (M, D_memory): (H, U, M)."""
         q = self.q(x).float().unflatten(1, (self.n_heads, -1)).transpose(0, 1)
         k = self.kv(memory).float().chunk(2, dim=-1)[0].unflatten(1, (self.n_heads, -1)).transpose(0, 1)
         return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)

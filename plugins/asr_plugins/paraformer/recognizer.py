@@ -73,6 +73,8 @@ class ParaformerRecognizer:
 
     def segments(self, heard: Heard, utterances: Sequence[Audio]) -> list[Segment]:
         confidences, ids = heard.logits.float().softmax(-1).max(-1)
+        if not confidences.isfinite().all():
+            raise ModelError("the model computes what is no number; its weights are damaged: pull it again")
         parts = zip(
             heard.fired.rows.split(ids), heard.fired.rows.split(confidences), heard.alphas, utterances, strict=True
         )
