@@ -10,6 +10,12 @@ from asr_cli.transcript import Word
 SPELLED = re.compile(r"dl(?![l&])|l(?:&l|[ld])+")
 FIRST_PERSON = re.compile(r"i(?:['’](?:m|ve|ll|d))?")
 WORDS = set("ai")  # letters that are words, too: "am i a fool", "a 4"
+# Abbreviations, not an article and something spelled, also where the words around them are English.
+BEGIN_WITH_A = """
+    aa aaa abc abs ac acc ad adc adhd adsl afc afk agm ai aka als am ama amc amd aol ap api apk app ar arm asap ascii
+    asic asmr asr atf atm atp atv av avi aws
+"""
+WITH_A = frozenset(BEGIN_WITH_A.split())
 
 
 def abbreviated(words: Sequence[Word]) -> Iterator[Word]:
@@ -17,14 +23,27 @@ def abbreviated(words: Sequence[Word]) -> Iterator[Word]:
     kinds = "".join(map(kind, words))
     done = 0
     for found in SPELLED.finditer(kinds):
-        run = words[found.start() : found.end()]
-        letters = [word.text for word in run if kind(word) == "l"]
-        if are_words("".join(letters).lower()):
+        start, end = found.span()
+        start += begins_with_article(words, start, end)
+        end -= spelled(words[start:end]) in ("ami", "pmi")  # "at 5 p m i left"
+        letters = spelled(words[start:end])
+        if are_words(letters) or end - start == 1:
             continue
-        yield from map(capitalized, words[done : found.start()])
-        yield merged(run)
-        done = found.end()
+        yield from map(capitalized, words[done:start])
+        yield merged(words[start:end])
+        done = end
     yield from map(capitalized, words[done:])
+
+
+def spelled(run: Sequence[Word]) -> str:
+    return "".join(word.text for word in run if kind(word) == "l").lower()
+
+
+def begins_with_article(words: Sequence[Word], start: int, end: int) -> bool:
+    """Whether the "a" before what is spelled in an English sentence is a word: "a d v d", but "a t m"."""
+    if words[start].text.lower() != "a" or spelled(words[start:end]) in WITH_A:
+        return False
+    return any(word.text.isascii() and word.text.isalpha() for word in (*words[:start][-1:], *words[end:][:1]))
 
 
 def are_words(letters: str) -> bool:
