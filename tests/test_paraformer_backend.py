@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -222,6 +223,23 @@ def test_eight_bits_of_a_row_do_not_depend_on_the_others():
         together = linear(x)
         alone = torch.cat([linear(row) for row in x.split(1)])
     assert torch.equal(together, alone)
+
+
+EXTREMES = """
+import torch
+from asr_cli.nn.precision import Int8Linear
+linear = torch.nn.Linear(512, 3, bias=False)
+linear.weight.data[:] = torch.tensor([[0.5], [-0.5], [0.25]])
+rows = torch.tensor([[1.0], [-1.0], [0.125]]).expand(3, 512)
+with torch.inference_mode():
+    assert torch.allclose(Int8Linear(linear)(rows), linear(rows), rtol=1e-5), Int8Linear(linear)(rows)
+"""
+
+
+@pytest.mark.parametrize("instructions", ["DEFAULT", "AVX2"])  # AVX2 has none for products of 8 bits
+def test_eight_bits_do_not_overflow_whatever_the_processor(instructions):
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": instructions}
+    subprocess.run([sys.executable, "-c", EXTREMES], env=environment, check=True)
 
 
 def test_what_decides_keeps_all_its_bits(folders):

@@ -5,12 +5,17 @@ N rows, I and O the widths of a layer's input and output.
 """
 
 from collections.abc import Iterator
+from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asr_cli.errors import UsageError
+
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+TINY = 1e-12  # instead of nothing, where something is divided by
 ROWS = 32  # few kernels to compile, and few rows computed in vain
 LEVELS = 127  # of int8 on either side of zero
 
@@ -40,24 +45,59 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         weight = linear.weight.detach().float()
-        scale = weight.abs().amax(1).clamp(min=1e-12) / LEVELS  # (O,)
+        self.levels = input_levels()
+        scale = weight.abs().amax(1).clamp(min=TINY) / LEVELS  # (O,)
         self.register_buffer("scale", scale)
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().float())
-        levels = (weight / scale.unsqueeze(1)).round().to(torch.int8)
-        self.packed = torch.ops.onednn.qlinear_prepack(levels, None)
+        self.packed = packed((weight / scale.unsqueeze(1)).round().to(torch.int8))
         self.zeros = torch.zeros(len(weight), dtype=torch.int64)
 
     def forward(self, x: Tensor) -> Tensor:
         n_rows = len(x)
         x = filled(x, torch.float32)
-        scale = x.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(LEVELS)  # (N, 1)
-        # A half more, and what is cut off rounds.
-        levels = (x * scale.reciprocal()).add_(LEVELS + 1.5).to(torch.uint8)
-        product = torch.ops.onednn.qlinear_pointwise(
-            levels, 1.0, LEVELS + 1, self.packed, self.scale, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
-        )
+        scale = largest(x).div_(self.levels)  # (N, 1)
+        # By way of int8: torch turns floats into that several times faster than into uint8.
+        signed = (x * scale.reciprocal()).round_().to(torch.int8)
+        product = multiply(signed, self.levels + 1, self.packed, self.scale, self.zeros)
         whole = product * scale if self.bias is None else torch.addcmul(self.bias, product, scale)
         return whole[:n_rows]
+
+
+def largest(x: Tensor) -> Tensor:
+    """The largest magnitude in each row (N, 1), never zero."""
+    return torch.maximum(x.amax(1, keepdim=True), x.amin(1, keepdim=True).neg_()).clamp_(min=TINY)
+
+
+def packed(levels: Tensor) -> Tensor:
+    """Weights (O, I) of int8 in the order in which the processor wants them."""
+    return cast(Tensor, torch.ops.onednn.qlinear_prepack(levels, None))
+
+
+def multiply(signed: Tensor, middle: int, weight: Tensor, scale: Tensor, zeros: Tensor) -> Tensor:
+    """Rows (N, I) of int8 with packed weights, each output in its scale (O,), to (N, O) of float32.
+
+    middle: what to add to the rows, in place, so that none is negative; the instructions for it want that.
+    """
+    levels = signed.view(torch.uint8).add_(middle)  # modulo 256, as it has to be
+    return cast(Tensor, torch.ops.onednn.qlinear_pointwise(
+        levels, 1.0, middle, weight, scale, zeros, None, 1.0, 0, torch.float32, "none", [], ""
+    ))  # fmt: skip
+
+
+@cache
+def input_levels() -> int:
+    """How many levels on either side of zero the input may have, by trying.
+
+    Where a processor has no instruction for products of 8 bits (VNNI), two of them are summed up in 16 bits, and with
+    all levels that overflows.
+    """
+    size, zeros = 64, torch.zeros(1, dtype=torch.int64)
+    weight = packed(torch.full((1, size), LEVELS, dtype=torch.int8))
+    for levels in (LEVELS, LEVELS // 2):
+        row = torch.full((1, size), levels, dtype=torch.int8)
+        if multiply(row, levels + 1, weight, torch.ones(1), zeros).item() == levels * LEVELS * size:
+            return levels
+    raise UsageError("this processor does not compute int8 as it should; use bfloat16 or float32")
 
 
 def filled(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -30,7 +30,10 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     checkpoint.net.to(device)
     recognizer = ParaformerRecognizer(checkpoint, device, embed(checkpoint, options))
     n_threads = options.threads or N_CORES
-    return SpreadRecognizer(recognizer, n_threads) if device.type == "cpu" else recognizer
+    if device.type != "cpu":
+        return recognizer
+    devices.keep_memory()
+    return SpreadRecognizer(recognizer, n_threads)
 
 
 def lighten(net: Paraformer, compute_type: str) -> None:
