@@ -17,66 +17,13 @@ from asr_cli.hub.manifest import HUBS, Manifest, check_hub, recorded, remember, 
 from asr_cli.hub.pull import pull, resumable
 from asr_cli.hub.transfer import length
 from asr_cli.options import ModelOptions
+from asr_cli.registry import PUNC_CARDS as PUNC_CARDS
+from asr_cli.registry import VAD_CARDS as VAD_CARDS
 from asr_cli.registry import ModelCard
 
 log = logging.getLogger("asr")
 
 OFFLINE_VARIABLES = ("ASR_OFFLINE", "HF_HUB_OFFLINE")
-
-FUNASR_LICENSE = "FunASR Model Licence 1.1"
-
-VAD_CARDS = (
-    ModelCard(
-        name="fsmn-vad",
-        kind="vad",
-        summary="FSMN-VAD of the FunASR project",
-        languages=("und",),
-        license=FUNASR_LICENSE,
-        modelscope="iic/speech_fsmn_vad_zh-cn-16k-common-pytorch",
-        huggingface="funasr/fsmn-vad",
-        streaming=True,
-    ),
-    ModelCard(
-        name="fsmn-vad-mini",
-        kind="vad",
-        summary="FSMN-VAD trained by this project on synthesised speech",
-        languages=("und",),
-        license="Apache-2.0",
-        bundled=True,
-        streaming=True,
-    ),
-)
-
-PUNC_CARDS = (
-    ModelCard(
-        name="ct-punc",
-        kind="punctuation",
-        summary="CT-Transformer of the FunASR project, large, Chinese and English",
-        languages=("zh", "en"),
-        license=FUNASR_LICENSE,
-        modelscope="iic/punc_ct-transformer_cn-en-common-vocab471067-large",
-        huggingface="funasr/ct-punc",
-        punctuation=True,
-    ),
-    ModelCard(
-        name="ct-punc-c",
-        kind="punctuation",
-        summary="CT-Transformer of the FunASR project, a quarter of the size, Chinese",
-        languages=("zh",),
-        license=FUNASR_LICENSE,
-        modelscope="iic/punc_ct-transformer_zh-cn-common-vocab272727-pytorch",
-        punctuation=True,
-    ),
-    ModelCard(
-        name="ct-punc-en-mini",
-        kind="punctuation",
-        summary="CT-Transformer trained by this project on public-domain books",
-        languages=("en",),
-        license="Apache-2.0",
-        bundled=True,
-        punctuation=True,
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +56,24 @@ class Entry:
         return {**asdict(self.card), **here}
 
 
-def entries() -> Iterator[Entry]:
+def entries(model_dir: Path | None = None) -> Iterator[Entry]:
     for backend, card in registry.cards():
-        yield Entry(card, backend.name, find_folder(card))
+        yield Entry(card, backend.name, find_folder(card, model_dir))
     for card in (*VAD_CARDS, *PUNC_CARDS):
-        yield Entry(card, None, find_folder(card))
+        yield Entry(card, None, find_folder(card, model_dir))
 
 
-def find(name: str) -> Entry:
-    """A model of any kind by its name, or a recogniser by its folder."""
+def find(name: str, model_dir: Path | None = None) -> Entry:
+    """A model of any kind by its name or its id on a hub, or a recogniser by its folder."""
     folder = registry.folder_named(name)
     if folder is not None:
         backend, card = registry.find_by_folder(folder)
         return Entry(card, backend.name, folder)
-    by_name = {entry.card.name: entry for entry in entries()}
-    if name not in by_name:
-        raise ModelError(registry.unknown(name, by_name))
-    return by_name[name]
+    known = list(entries(model_dir))
+    for entry in known:
+        if name in entry.card.names:
+            return entry
+    raise ModelError(registry.unknown(name, (entry.card.name for entry in known)))
 
 
 def find_folder(card: ModelCard, model_dir: Path | None = None) -> Path | None:
@@ -174,7 +122,7 @@ def question(card: ModelCard, *, hub: str = AUTO, revision: str | None = None, o
             f" network (asr models pull {card.name}), or name its folder; looked in {', '.join(map(str, searched()))}"
         )
     try:
-        answer = ask(addresses(card, hub, revision))
+        answer = ask(*turns(card, hub, revision))
     except DownloadError as error:
         raise DownloadError(f"model {card.name!r} cannot be downloaded: {error}") from error
     manifest = answer.manifest.only(card.files)
@@ -193,6 +141,14 @@ def manifest_of(card: ModelCard, folder: Path, *, offline: bool = False) -> Mani
     return question(card, hub=hub, revision=revision_of(folder), offline=offline).manifest
 
 
+def turns(card: ModelCard, hub: str, revision: str | None) -> list[list[Address]]:
+    """Whom to ask, one after the other: half a download is worth more than the faster answer."""
+    found = addresses(card, hub, revision)
+    begun = resumable(card.name)
+    first = [address for address in found if begun is not None and address.hub == begun.hub]
+    return [turn for turn in (first, [address for address in found if address not in first]) if turn]
+
+
 def addresses(card: ModelCard, hub: str, revision: str | None) -> list[Address]:
     check_hub(hub)
     if card.bundled:
@@ -205,8 +161,7 @@ def addresses(card: ModelCard, hub: str, revision: str | None) -> list[Address]:
     if not found:
         raise ModelError(f"model {card.name!r} is on no hub; put it in a folder and name that")
     if hub == AUTO:
-        begun = resumable(card.name)  # half a download is worth more than the faster answer
-        return [address for address in found if begun is not None and address.hub == begun.hub] or found
+        return found
     chosen = [address for address in found if address.hub == hub]
     if not chosen:
         raise UsageError(f"model {card.name!r} is not on {HUBS[hub]}; it is on {HUBS[found[0].hub]}")

@@ -1,9 +1,11 @@
 """Which recognisers are installed. They are found by entry point only; ours use the same door as anybody's.
+The models beside them, for VAD and punctuation, are a fixed list.
 
 A backend's face imports no torch: listing models must stay instant. `load` imports the rest.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from asr_cli.errors import ModelError
+from asr_cli.errors import ModelError, UsageError
 from asr_cli.protocols import Recognizer
 
 GROUP = "asr.backends"
@@ -43,6 +45,71 @@ class ModelCard:
     hotwords: bool = False
     prompt: bool = False
     translate: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it answers to: its name, and its ids on the hubs."""
+        return tuple(name for name in (self.name, self.modelscope, self.huggingface) if name)
+
+
+FUNASR_LICENSE = "FunASR Model Licence 1.1"
+
+VAD_CARDS = (
+    ModelCard(
+        name="fsmn-vad",
+        kind="vad",
+        summary="FSMN-VAD of the FunASR project",
+        languages=("und",),
+        license=FUNASR_LICENSE,
+        modelscope="iic/speech_fsmn_vad_zh-cn-16k-common-pytorch",
+        huggingface="funasr/fsmn-vad",
+        streaming=True,
+    ),
+    ModelCard(
+        name="fsmn-vad-mini",
+        kind="vad",
+        summary="FSMN-VAD trained by this project on synthesised speech",
+        languages=("und",),
+        license="Apache-2.0",
+        bundled=True,
+        streaming=True,
+    ),
+)
+
+PUNC_CARDS = (
+    ModelCard(
+        name="ct-punc",
+        kind="punctuation",
+        summary="CT-Transformer of the FunASR project, large, Chinese and English",
+        languages=("zh", "en"),
+        license=FUNASR_LICENSE,
+        modelscope="iic/punc_ct-transformer_cn-en-common-vocab471067-large",
+        huggingface="funasr/ct-punc",
+        punctuation=True,
+    ),
+    ModelCard(
+        name="ct-punc-c",
+        kind="punctuation",
+        summary="CT-Transformer of the FunASR project, a quarter of the size, Chinese",
+        languages=("zh",),
+        license=FUNASR_LICENSE,
+        modelscope="iic/punc_ct-transformer_zh-cn-common-vocab272727-pytorch",
+        punctuation=True,
+    ),
+    ModelCard(
+        name="ct-punc-en-mini",
+        kind="punctuation",
+        summary="CT-Transformer trained by this project on public-domain books",
+        languages=("en",),
+        license="Apache-2.0",
+        bundled=True,
+        punctuation=True,
+    ),
+)
+COMPANIONS = {
+    "vad": ("VAD", "--vad-model"),
+    "punctuation": ("punctuation", "--punc-model"),
+}  # what they are, who takes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,37 +168,69 @@ def cards() -> Iterator[tuple[Backend, ModelCard]]:
 
 
 def find(name: str) -> tuple[Backend, ModelCard]:
-    """The backend and card of a model, by its name or its folder."""
+    """The backend and card of a recogniser, by its name, its id on a hub, or its folder."""
     folder = folder_named(name)
     if folder is not None:
         return find_by_folder(folder)
-    by_name = {card.name: (backend, card) for backend, card in cards()}
-    if name in by_name:
-        return by_name[name]
-    raise ModelError(unknown(name, by_name))
+    known = list(cards())
+    for backend, card in known:
+        if name in card.names:
+            return backend, card
+    refuse_companion(name)
+    raise ModelError(unknown(name, (card.name for _, card in known)))
+
+
+def refuse_companion(name: str) -> None:
+    """A VAD or punctuation model in the place of a recogniser is told which option takes it."""
+    for card in (*VAD_CARDS, *PUNC_CARDS):
+        if name.lower() in map(str.lower, card.names):
+            kind, option = COMPANIONS[card.kind]
+            raise UsageError(
+                f"{name!r} is a {kind} model, which {option} {card.name} takes; name a recogniser here (asr models)"
+            )
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
     """What to say of a name that no model has."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"no model is named {name!r}; {hint}known: {', '.join(names) or 'none'}"
+    return f"no model is named {name!r}; {did_you_mean(name, names)}known: {', '.join(names) or 'none'}"
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A hint at the nearest name, however it is capitalized; empty where none is near."""
+    plain = {one.lower(): one for one in names}
+    near = get_close_matches(name.lower(), plain, n=1)
+    return f"did you mean {plain[near[0]]!r}? " if near else ""
 
 
 def folder_named(name: str) -> Path | None:
     """The folder that a name means: one that is written as a path, or is there and no model's name."""
+    if not name.strip():
+        raise UsageError("the name of a model is empty; name one (asr models), a folder, or auto for the best one here")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where there is no home
     is_path = os.sep in name or name.startswith((".", "~"))
-    if is_path or (path.is_dir() and name not in {card.name for _, card in cards()}):
-        return path
-    return None
+    if name in known_names() and not (is_path and is_folder(path)):
+        return None  # an id on a hub looks like a path
+    return path if is_path or is_folder(path) else None
+
+
+def known_names() -> set[str]:
+    """All that a model, of any kind, answers to."""
+    models = (*(card for _, card in cards()), *VAD_CARDS, *PUNC_CARDS)
+    return {name for card in models for name in card.names}
+
+
+def is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where a name is too long
 
 
 def find_by_folder(folder: Path) -> tuple[Backend, ModelCard]:
-    if not folder.is_dir():
+    if not is_folder(folder):
+        name = str(folder)
+        no_id = " and no model that is known has that id on a hub" if re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) else ""
+        hint = did_you_mean(name, known_names()) if no_id else ""
         raise ModelError(
-            f"there is no folder {str(folder)!r}; name a folder that holds a model, or a model (asr models)"
+            f"there is no folder {name!r}{no_id}; {hint}name a folder that holds a model, or a model (asr models)"
         )
     for backend in backends().values():
         card = backend.card_of(folder) if backend.card_of is not None else None

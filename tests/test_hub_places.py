@@ -72,3 +72,20 @@ def test_a_broken_note_in_another_programs_cache_is_passed_over(tmp_path, monkey
     (repository / "refs/main").unlink()
     (repository / "refs/main").mkdir()  # as unreadable as anybody's, also for root
     assert places.find("fsmn-vad", **IDS) == folder
+
+
+@pytest.mark.parametrize(
+    ("variable", "where"),
+    [
+        ("ASR_CACHE", places.cache_folder),
+        ("XDG_CACHE_HOME", places.user_cache),
+        ("HF_HUB_CACHE", places.huggingface_cache),
+        ("HF_HOME", lambda: places.huggingface_cache().parent),
+        ("MODELSCOPE_CACHE", places.modelscope_cache),
+    ],
+)
+def test_a_tilde_in_a_variable_is_the_home(tmp_path, monkeypatch, variable, where):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value in ("~/models", "$HOME/models"):
+        monkeypatch.setenv(variable, value)
+        assert where() == tmp_path / "models"

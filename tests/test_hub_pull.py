@@ -5,14 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from asr_cli import catalog
-from asr_cli.errors import DownloadError, ModelError, UsageError
+from asr_cli.errors import DownloadError, ModelError
 from asr_cli.hub import patience, places
 from asr_cli.hub.manifest import recorded
 from asr_cli.hub.pull import pull, unfinished
@@ -39,11 +39,17 @@ FILES = {
 NEEDED = {"config.yaml", "model.pt", "tokens.json", "README.md"}
 
 
-@pytest.fixture
-def hub(monkeypatch):
+@contextmanager
+def tiny_hub(monkeypatch):
     with serving({"iic/speech_tiny": dict(FILES), "funasr/tiny": dict(FILES)}) as hub:
         for name, value in hub.environment.items():
             monkeypatch.setenv(name, value)
+        yield hub
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    with tiny_hub(monkeypatch) as hub:
         yield hub
 
 
@@ -112,15 +118,6 @@ def test_a_download_that_was_given_up_goes_on_the_next_time(hub):
     assert (folder / "model.pt").read_bytes() == WEIGHTS
     assert f"bytes={begun}-" in hub.ranges
     assert hub.ranges.count("") == 3  # the files that were whole came once; an empty one is not asked for
-
-
-def test_half_a_download_is_worth_more_than_the_faster_answer(hub):
-    steps = pull(CARD.name, catalog.question(CARD, hub="hf").manifest)
-    while next(steps).file != "model.pt":
-        pass
-    steps.close()
-    assert catalog.question(CARD).manifest.hub == "hf"
-    assert [address.hub for address in catalog.addresses(CARD, "auto", None)] == ["hf"]
 
 
 @pytest.mark.parametrize("bad_day", [{"ignores_range": True}, {"wrong_range": True}])
@@ -213,25 +210,6 @@ def test_a_hub_that_cannot_be_reached_names_the_mirror_s_variable(monkeypatch, k
         pulled(key)
 
 
-def test_whichever_hub_answers_first_is_taken(hub):
-    hub.troubles.append(Trouble("/api/v1/", pause=(gate := threading.Event())))
-    try:
-        answer = catalog.question(CARD)
-    finally:
-        gate.set()
-    assert answer.manifest.hub == "hf" and answer.raced
-
-
-def test_where_one_hub_fails_the_other_is_taken_and_where_both_do_both_are_told(hub):
-    del hub.models["funasr/tiny"]
-    assert catalog.question(CARD).manifest.hub == "ms"
-    hub.models.clear()
-    with pytest.raises(
-        DownloadError, match=r"(?s)ModelScope has no .*Hugging Face has no |Hugging Face has no .*ModelS"
-    ):
-        catalog.question(CARD)
-
-
 def test_paths_that_lead_out_of_the_folder_are_never_written(hub):
     hub.models["iic/speech_tiny"] |= {"../evil.yaml": b"bad", "/tmp/evil.yaml": b"bad", "a/../../evil.yaml": b"bad"}
     folder, _ = pulled()
@@ -293,14 +271,6 @@ def test_offline_nothing_is_asked(hub, monkeypatch, variable):
     with pytest.raises(ModelError, match=r"asr models pull tiny"):
         catalog.fetch(CARD)
     assert not hub.requests
-
-
-def test_a_hub_that_does_not_have_the_model_s_id_is_told():
-    with pytest.raises(UsageError, match="choose one of auto, ms, hf"):
-        catalog.addresses(CARD, "github", None)
-    only = ModelCard(name="tiny", summary="", languages=("zh",), license="none", modelscope="iic/speech_tiny")
-    with pytest.raises(UsageError, match="is not on Hugging Face; it is on ModelScope"):
-        catalog.addresses(only, "hf", None)
 
 
 PULL = """

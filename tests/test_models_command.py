@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,8 @@ BACKEND = Backend(name="tinyasr", models=(CARD,), load=lambda card, folder, opti
 """
 
 
-@pytest.fixture
-def hub(monkeypatch, tmp_path_factory):
+@contextmanager
+def tiny_hub(monkeypatch, tmp_path_factory):
     """A hub with one model, and an installed backend that knows it."""
     site = tmp_path_factory.mktemp("site")
     install(site, "tinyasr", BACKEND)
@@ -52,6 +53,12 @@ def hub(monkeypatch, tmp_path_factory):
     with serving({"iic/speech_tiny": dict(FILES), "funasr/tiny": dict(FILES)}) as hub:
         for name, value in hub.environment.items():
             monkeypatch.setenv(name, value)
+        yield hub
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path_factory):
+    with tiny_hub(monkeypatch, tmp_path_factory) as hub:
         yield hub
 
 

@@ -1,13 +1,14 @@
-"""Models that are here: whether they are whole, made whole again, and taken away."""
+"""Models that are here: whether they are whole, and how they go."""
 
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile, recorded
-from asr_cli.hub.places import first_line, huggingface_cache, models_folder, modelscope_cache, owner
-from asr_cli.hub.pull import Progress, alone, pull, unfinished, writing
+from asr_cli.hub.manifest import Manifest, RemoteFile
+from asr_cli.hub.places import first_line, huggingface_cache, modelscope_cache, owner
+from asr_cli.hub.pull import alone, erase, writing
 from asr_cli.hub.transfer import length, sha256
 
 
@@ -36,29 +37,19 @@ def problem(path: Path, file: RemoteFile) -> str | None:
     return None
 
 
-def mend(name: str, manifest: Manifest, damaged: list[str]) -> Generator[Progress, None, Path]:
-    """Download again what is damaged of a model in our cache; until it is whole the model is not there."""
-    folder, staging = models_folder() / name, unfinished(name)
-    if recorded(folder) is not None:
-        with writing(models_folder()), alone(name):
-            shutil.rmtree(staging, ignore_errors=True)
-            for path in damaged:
-                (folder / path).unlink(missing_ok=True)
-            folder.rename(staging)
-            (staging / RECORD).write_text(manifest.as_json(), encoding="utf-8")
-    return (yield from pull(name, manifest))
-
-
 def remove(folder: Path) -> None:
-    """Delete a model where it lies; what it shares with others stays with them."""
-    with writing(folder.parent):
-        if owner(folder) == "Hugging Face":
+    """Delete a model where it lies, or the link to it; what it shares with others stays with them."""
+    whose = owner(folder)
+    with writing(folder.parent), alone(folder.name, wait=False) if whose == "asr" else nullcontext():
+        if folder.is_symlink():
+            folder.unlink()
+        elif whose == "Hugging Face":
             remove_snapshot(folder)
-            return
-        hidden = folder.with_name(f".{folder.name}.old")  # so that half a model is never seen
-        shutil.rmtree(hidden, ignore_errors=True)
-        folder.rename(hidden)
-        shutil.rmtree(hidden)
+        else:
+            hidden = folder.with_name(f".{folder.name}.old")  # so that half a model is never seen
+            erase(hidden)
+            folder.rename(hidden)
+            shutil.rmtree(hidden)
 
 
 def remove_snapshot(folder: Path) -> None:

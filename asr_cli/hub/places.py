@@ -10,8 +10,7 @@ WEIGHTS = ("model.pt", "model.safetensors", "model.pb", "vad.pb", "punc.pb")
 
 def cache_folder() -> Path:
     """Our own cache: $ASR_CACHE, else asr/ in the user's cache directory."""
-    own = os.environ.get("ASR_CACHE")
-    return Path(own) if own else user_cache() / "asr"
+    return folder_in("ASR_CACHE") or user_cache() / "asr"
 
 
 def models_folder() -> Path:
@@ -86,12 +85,11 @@ def entries(folder: Path) -> list[Path]:
 
 
 def modelscope_cache() -> Path:
-    return Path(os.environ.get("MODELSCOPE_CACHE") or user_cache() / "modelscope")
+    return folder_in("MODELSCOPE_CACHE") or user_cache() / "modelscope"
 
 
 def huggingface_cache() -> Path:
-    home = Path(os.environ.get("HF_HOME") or user_cache() / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    return folder_in("HF_HUB_CACHE") or (folder_in("HF_HOME") or user_cache() / "huggingface") / "hub"
 
 
 def owner(folder: Path) -> str:
@@ -114,5 +112,14 @@ def is_model(folder: Path) -> bool:
 
 
 def user_cache() -> Path:
-    home = os.path.expanduser("~")  # noqa: PTH111 - Path.expanduser raises where there is no home
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache")
+    return folder_in("XDG_CACHE_HOME") or from_home("~/.cache")
+
+
+def folder_in(variable: str) -> Path | None:
+    """The folder that an environment variable names; the hubs' own programs know ~ and $HOME in it, too."""
+    named = os.environ.get(variable)
+    return from_home(os.path.expandvars(named)) if named else None
+
+
+def from_home(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises where there is no home

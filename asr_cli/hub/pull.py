@@ -7,15 +7,16 @@ draws its own bars, and neither makes a model appear as a whole.
 
 import errno
 import logging
+import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr_cli.errors import DownloadError
+from asr_cli.errors import DownloadError, ModelError
 from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile, recorded
-from asr_cli.hub.places import WEIGHTS, models_folder
+from asr_cli.hub.places import WEIGHTS, models_folder, size_of
 from asr_cli.hub.source import open_hub
 from asr_cli.hub.transfer import download, length, sha256
 
@@ -37,20 +38,46 @@ def pull(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
     """Download what the manifest lists, and give the model's folder."""
     if not any(Path(file.path).name in WEIGHTS or file.path.endswith(".safetensors") for file in manifest.files):
         raise DownloadError(f"{manifest.model_id} on {manifest.hub_name} has no weights that this program can read")
-    folder, staging = models_folder() / name, unfinished(name)
+    folder = models_folder() / name
     with writing(models_folder()), alone(name):
         if is_same(recorded(folder), manifest) and is_whole(folder, manifest):
             return folder  # another process was faster
+        return (yield from complete(name, manifest))
+
+
+def mend(name: str, manifest: Manifest, present: Path, damaged: Collection[str]) -> Generator[Progress, None, Path]:
+    """Download again what is damaged of a model; what is present stays until a whole one takes its place."""
+    staging = unfinished(name)
+    with writing(models_folder()), alone(name):
         reuse(staging, manifest)
-        require_space(staging, manifest)
-        files: list[RemoteFile] = []
-        for progress, file in fetch_files(staging, manifest):
-            if file is not None:
-                files.append(file)
-            yield progress
-        (staging / RECORD).write_text(replace(manifest, files=tuple(files)).as_json(), encoding="utf-8")
-        put_in_place(staging, folder)
+        for file in manifest.files:
+            if file.path not in damaged and not (staging / file.path).exists():
+                adopt(present / file.path, staging / file.path)
+        return (yield from complete(name, manifest))
+
+
+def complete(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
+    """Download what is missing, and let it take the model's place."""
+    folder, staging = models_folder() / name, unfinished(name)
+    reuse(staging, manifest)
+    require_space(staging, manifest)
+    files: list[RemoteFile] = []
+    for progress, file in fetch_files(staging, manifest):
+        if file is not None:
+            files.append(file)
+        yield progress
+    (staging / RECORD).write_text(replace(manifest, files=tuple(files)).as_json(), encoding="utf-8")
+    put_in_place(staging, folder)
     return folder
+
+
+def adopt(file: Path, target: Path) -> None:
+    """The same file in another place; copied only where a disk cannot have it in two."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file.resolve(), target)
+    except OSError:
+        shutil.copyfile(file, target)
 
 
 def is_whole(folder: Path, manifest: Manifest) -> bool:
@@ -92,10 +119,12 @@ def resumable(name: str) -> Manifest | None:
     return recorded(unfinished(name))
 
 
-def discard(name: str) -> None:
-    """Forget a download that broke off."""
-    with writing(models_folder()), alone(name):
-        shutil.rmtree(unfinished(name), ignore_errors=True)
+def discard(name: str) -> int:
+    """Forget a download that broke off; give the bytes that it took."""
+    with writing(models_folder()), alone(name, wait=False):
+        size = size_of(unfinished(name))
+        erase(unfinished(name))
+    return size
 
 
 def reuse(staging: Path, manifest: Manifest) -> None:
@@ -126,12 +155,37 @@ def require_space(staging: Path, manifest: Manifest) -> None:
 
 def put_in_place(staging: Path, folder: Path) -> None:
     """A folder cannot be exchanged for another in one step; what was there before goes last."""
+    keep_others(folder, staging)
     old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    erase(old)
+    if os.path.lexists(folder):
         folder.rename(old)
     staging.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    erase(old)
+
+
+def keep_others(folder: Path, staging: Path) -> None:
+    """What somebody else put into the folder goes along: we delete only what we downloaded."""
+    known = recorded(folder)
+    ours = {RECORD, *(file.path for file in known.files)} if known else set()
+    others = [] if folder.is_symlink() else [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+    for path in others:
+        target = staging / path.relative_to(folder)
+        if path.relative_to(folder).as_posix() in ours or (target.exists() and path.exists() and path.samefile(target)):
+            continue
+        while os.path.lexists(target):
+            target = target.with_name(f"{target.name}.old")
+        log.info("%s was not downloaded by this program; it is kept as %s", path, target.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+
+
+def erase(folder: Path) -> None:
+    """A folder with all that is in it; of a link, the link only."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_same(here: Manifest | None, wanted: Manifest) -> bool:
@@ -150,7 +204,7 @@ def origin(manifest: Manifest) -> tuple[str, str, str]:
 
 
 @contextmanager
-def alone(name: str) -> Iterator[None]:
+def alone(name: str, *, wait: bool = True) -> Iterator[None]:
     """Two processes never download the same model at once: the second waits, and finds it here."""
     from filelock import FileLock, Timeout
 
@@ -159,6 +213,10 @@ def alone(name: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        if not wait:
+            raise ModelError(
+                f"another process is downloading model {name!r}; wait until it is done, or stop it first"
+            ) from None
         log.info("another process is downloading %s; waiting for it", name)
         lock.acquire()
     try:

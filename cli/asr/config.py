@@ -4,14 +4,15 @@ import inspect
 import os
 import tomllib
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from asr.argv import TRUTH
-from asr_cli.errors import UsageError
+from asr_cli.errors import AsrError, UsageError
+from asr_cli.hub.places import folder_in, from_home
 
 LISTENING = ("transcribe", "srt", "vad")  # the commands that take options from configuration
 # Not options of a command: read where they are needed, or meant for one run.
@@ -65,6 +66,27 @@ def typed(context: Any) -> frozenset[str]:
     return frozenset(name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE")
 
 
+def refuse_unfit(command: str, typed: Collection[str], *, model: str, language: str | None) -> None:
+    """A configured model or language that does not go with what is asked is told with its place."""
+    from asr_cli import registry
+    from asr_cli.text.language import code, speaks
+
+    untyped = [one for one in settings(command) if one.source != DEFAULT and one.name not in typed]
+    origin = {one.name: f" (from {one.source})" for one in untyped if one.name in ("model", "language")}
+    if model == "auto" or not origin:
+        return
+    try:
+        _, card = registry.find(model)
+    except AsrError as error:
+        if "model" not in origin:
+            raise
+        raise type(error)(f"the default model{origin['model']}: {error}") from error
+    if not speaks(card.languages, code(language)):
+        what = f"model {model!r}{origin.get('model', '')} hears {', '.join(card.languages)}, not {language}"
+        remedy = "name another --model, or --model auto" if "model" in origin else "say which --language"
+        raise UsageError(f"{what}{origin.get('language', '')}; {remedy}, or change the default there")
+
+
 def settings(command: str) -> Iterator[Setting]:
     """Each option of a command with its value now, and where that comes from."""
     stack = layers()
@@ -108,6 +130,8 @@ def converted(name: str, kind: type, value: Any, source: str) -> Any:
         if truth is None:
             raise UsageError(f"{source}: {name} = {value!r}: write true or false")
         return truth
+    if kind is Path:
+        return from_home(str(value))
     if isinstance(value, bool):
         raise UsageError(f"{source}: {name} = {value!r}: that is no {kind.__name__}")
     try:
@@ -118,23 +142,17 @@ def converted(name: str, kind: type, value: Any, source: str) -> Any:
 
 def layers() -> list[Layer]:
     """All places, the strongest first."""
-    named = os.environ.get("ASR_CONFIG")
-    if named and not is_file(Path(named)):
-        raise UsageError(f"ASR_CONFIG names {named!r}, which is no file")
+    named = folder_in("ASR_CONFIG")
+    if named and not is_file(named):
+        raise UsageError(f"ASR_CONFIG names {str(named)!r}, which is no file")
     files = [path for path in (Path("asr.toml"), user_file()) if path is not None]
     return [environment(), *(read(path) for path in files if is_file(path))]
 
 
 def user_file() -> Path | None:
     """$ASR_CONFIG, else asr/config.toml in the user's configuration directory; None without a home."""
-    named = os.environ.get("ASR_CONFIG")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CONFIG_HOME")
-    home = os.path.expanduser("~")  # noqa: PTH111 - Path.expanduser raises where there is no home
-    if base:
-        return Path(base) / "asr" / "config.toml"
-    return Path(home) / ".config" / "asr" / "config.toml" if home != "~" else None
+    base = folder_in("XDG_CONFIG_HOME") or from_home("~/.config")
+    return folder_in("ASR_CONFIG") or (base / "asr" / "config.toml" if base.parts[0] != "~" else None)
 
 
 def is_file(path: Path) -> bool:
@@ -152,7 +170,7 @@ def environment() -> Layer:
 
 def read(path: Path) -> Layer:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors put a mark first
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read as configuration: {error}") from error
     known = known_names()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.bringing import bring_absent
+from asr.config import refuse_unfit
 from asr.console import Console, Progress
 from asr.interrupt import stopping
 from asr.options import InputFlags, OutputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
@@ -52,6 +53,8 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
         suffix=suffix(request),
     )  # fmt: skip
     refuse_idle(request, to)
+    spoken = request.recognition
+    refuse_unfit("srt" if beside else "transcribe", request.typed, model=spoken.model, language=spoken.language)
     layout = make_layout(request, to)
     reading = reading_options(request.source)
     tally = Tally(console)

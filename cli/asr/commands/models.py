@@ -1,6 +1,5 @@
 """asr models: what can be used, what is here, and how it comes and goes."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -100,6 +99,7 @@ def path(name: Name) -> None:
 def verify(
     name: Name,
     fix: Annotated[bool, typer.Option("--fix", help="Download again what is damaged.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Progress as one JSON object a line.")] = False,
 ) -> None:
@@ -107,7 +107,7 @@ def verify(
     from asr.console import Console
     from asr.shelving import verify_files
 
-    verify_files(name, Console(quiet=quiet, json=as_json), fix=fix)
+    verify_files(name, Console(quiet=quiet, json=as_json), fix=fix, offline=offline)
 
 
 @app.command()
@@ -115,7 +115,5 @@ def default(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="T
     """Say which recogniser is used where none is named, or choose it."""
     from asr.shelving import default_model, make_default
 
-    if name is None:
-        print(default_model())
-    else:
-        print(make_default(name if not Path(name).is_dir() else str(Path(name).absolute())))
+    for line in [default_model()] if name is None else make_default(name):
+        print(line)
