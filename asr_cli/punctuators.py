@@ -7,7 +7,7 @@ from asr_cli.catalog import AUTO, PUNC_CARDS, find_folder, here_or_fetched
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.options import ModelOptions
 from asr_cli.protocols import Punctuator
-from asr_cli.registry import ModelCard
+from asr_cli.registry import ModelCard, did_you_mean
 from asr_cli.text import language as languages
 
 log = logging.getLogger("asr")
@@ -53,15 +53,18 @@ def fitting(options: ModelOptions, language: str) -> ModelCard | None:
 
 
 def named(name: str, language: str) -> Choice:
-    card = next((card for card in PUNC_CARDS if card.name == name), None)
+    card = next((card for card in PUNC_CARDS if name in card.names), None)
     if card is not None:
         if not languages.speaks(card.languages, language):
             raise UsageError(f"punctuation model {name!r} is for {', '.join(card.languages)}, not for {language}")
         return card
     if Path(name).is_dir():
         return Path(name)
-    known = ", ".join(card.name for card in PUNC_CARDS)
-    raise ModelError(f"no punctuation model is named {name!r}, nor is it a folder; known: {known}")
+    known = [card.name for card in PUNC_CARDS]
+    raise ModelError(
+        f"no punctuation model is named {name!r}, nor is it a folder; {did_you_mean(name, known)}known:"
+        f" {', '.join(known)}"
+    )
 
 
 def punctuator(folder: Path | None) -> Punctuator:

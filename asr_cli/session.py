@@ -17,7 +17,7 @@ from asr_cli.longform.batch import Memory, until
 from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
 from asr_cli.punctuators import load_punctuator
-from asr_cli.registry import Backend, LoadOptions, ModelCard
+from asr_cli.registry import Backend, LoadOptions, ModelCard, did_you_mean
 from asr_cli.text import language as languages
 from asr_cli.text.finish import finishers
 from asr_cli.text.hotwords import read_hotwords
@@ -329,8 +329,9 @@ def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
         wanted = public.name if folder else ours.name
     if wanted == ours.name:
         return FsmnVad.built_in(options.vad), ours.name
-    if wanted == public.name:
+    if wanted in public.names:
         return FsmnVad.from_folder(here_or_fetched(public, options), options.vad), public.name
     if Path(wanted).is_dir():
         return FsmnVad.from_folder(Path(wanted), options.vad), wanted
-    raise ModelError(f"no VAD model is named {wanted!r}, nor is it a folder; known: {public.name}, {ours.name}")
+    hint = did_you_mean(wanted, (public.name, ours.name))
+    raise ModelError(f"no VAD model is named {wanted!r}, nor is it a folder; {hint}known: {public.name}, {ours.name}")
