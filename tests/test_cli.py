@@ -327,6 +327,17 @@ def test_an_interruption_keeps_what_was_heard_and_the_same_command_goes_on(examp
         assert (tmp_path / "long.srt").read_bytes() == resumed
 
 
+@pytest.mark.parametrize("seconds", [1.0, 2.0])
+def test_ctrl_c_while_a_model_loads_is_an_interruption(example, tmp_path, seconds):
+    command = [sys.executable, "-m", "asr", "srt", str(long_recording(example, tmp_path))]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    assert "Traceback" not in process.stderr.read()
+    assert process.wait(20) == 130
+    assert not (tmp_path / "long.srt").exists()
+
+
 def test_a_second_ctrl_c_ends_at_once_and_loses_nothing_written(example, tmp_path):
     talk = long_recording(example, tmp_path)
     command = [sys.executable, "-m", "asr", "srt", str(talk), "-v", "--batch-seconds", "5"]

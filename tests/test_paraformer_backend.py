@@ -20,9 +20,11 @@ from asr_cli.audio import Audio
 from asr_cli.device import pick, pick_type
 from asr_cli.errors import DependencyError, ModelError, NotFoundError, UsageError
 from asr_cli.features.resample import Resample
+from asr_cli.jobs.plan import Job
+from asr_cli.jobs.recording import identity
 from asr_cli.models.paraformer_folder import read_folder
 from asr_cli.nn.precision import Int8Linear, filled, lower
-from asr_cli.options import ModelOptions
+from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.registry import LoadOptions
 from asr_cli.session import Session, choose
 from asr_cli.text.hotwords import n_hits, read_hotwords
@@ -379,3 +381,14 @@ def test_long_texts_in_a_manifest_are_no_file_names(tmp_path):
     path = folder / "configuration.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "description": "很" * 300}), encoding="utf-8")
     assert read_folder(folder).vocabulary.tokens[1] == "<s>"
+
+
+def test_weights_that_changed_since_are_another_model(folders, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(folders["paraformer"], folder)
+    job, reading = Job("talk.wav", "txt"), ReadOptions()
+    with Session(ModelOptions(model=str(folder), punc=False)) as session:
+        before = identity(session, job, reading)
+        assert identity(session, job, reading) == before
+        os.utime(folder / "model.pt", ns=(1, folder.stat().st_mtime_ns + 10**9))
+        assert identity(session, job, reading) != before

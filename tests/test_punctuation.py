@@ -132,6 +132,20 @@ def test_what_brought_its_own_marks_is_left_alone() -> None:
     assert text_of((' "Really?"', "，"), (" yes", "。")) == ['"Really?"', "Yes."]
 
 
+def test_a_price_ends_a_sentence_and_an_initial_does_not() -> None:
+    said = (
+        (" it", ""),
+        (" cost", ""),
+        (" $5.00.", ""),
+        (" ask", ""),
+        (" J.", ""),
+        (" at", ""),
+        (" 5", ""),
+        (" a.m.", ""),
+    )
+    assert text_of(*said) == ["It cost $5.00.", "Ask J. at 5 a.m."]
+
+
 def test_a_long_pause_and_another_speaker_end_a_sentence(punctuators: dict[str, CtPunctuator]) -> None:
     def heard(second: str | None, gap: float) -> list[str]:
         first = Segment((Word(" hello", 0, 1), Word(" world", 1, 2)), "left")

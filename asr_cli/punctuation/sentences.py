@@ -70,5 +70,6 @@ def is_over(one: Marked) -> bool:
     bare = text.strip().rstrip(CLOSERS)
     if not bare.endswith("."):
         return bare[-1] in OWN_ENDS
-    is_abbreviation = bare.lower() in ABBREVIATIONS or "." in bare[:-1] or len(bare) == 2
+    has_points = "." in bare[:-1] or len(bare) == 2  # "a.m.", "J."
+    is_abbreviation = bare.lower() in ABBREVIATIONS or (has_points and bare[0].isalpha())
     return one.mark in ENDS or not is_abbreviation
