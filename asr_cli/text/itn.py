@@ -1,27 +1,25 @@
 """Inverse text normalization: numbers that were said, in digits, with the times of what was said.
 
-wetext knows the rules of Chinese and English. It sees one run of words at a time, without punctuation, for it moves and
-escapes marks; what it changed is found by comparing, and the words around a change stay exactly as they were. Its rules
-for Japanese write 千葉 as 1000葉, so they are not used.
+wetext knows how numbers of Chinese and English are written, but it reads more into words than they say: "flight two
+seventy nine" is 2709 to it, and 一二年级 is 12年级. So it sees one number at a time, and what it would write is written
+only if it is read as exactly what was said; else the words stay. Its rules for Japanese write 千葉 as 1000葉, so
+they are not used.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Literal
 
 from asr_cli.errors import DependencyError, UsageError
-from asr_cli.text.edits import Edit, differences, edited
-from asr_cli.text.numbers import DIGITS, KEPT, chinese_edits, english_edits
+from asr_cli.text.chinese_numbers import chinese_edits
+from asr_cli.text.edits import Edit, edited
+from asr_cli.text.english_numbers import english_edits
 from asr_cli.transcript import Segment, Word
 
 Normalize = Callable[[str, Literal["zh", "en"]], str]
 
 LANGUAGES = ("zh", "yue", "en")
-CHINESE_RUN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff〇]+")
-ENGLISH_RUN = re.compile(r"[A-Za-z]+(?:['’ -]+[A-Za-z]+)*")
-HAS_NUMERAL = re.compile(f"[{DIGITS}]")
 
 
 def check_itn(itn: bool, languages: Sequence[str]) -> None:
@@ -54,7 +52,7 @@ def wetext_normalize() -> Normalize:
             "--itn needs wetext, which is not installed; pip install 'asr-cli[itn]', or leave --itn out"
         ) from error
     normalizers = {language: Normalizer(lang=language, operator="itn") for language in ("zh", "en")}
-    return lambda text, language: str(normalizers[language].normalize(text))
+    return lru_cache(4096)(lambda text, language: str(normalizers[language].normalize(text)))
 
 
 def in_digits(words: tuple[Word, ...], normalize: Normalize) -> tuple[Word, ...]:
@@ -64,33 +62,8 @@ def in_digits(words: tuple[Word, ...], normalize: Normalize) -> tuple[Word, ...]
 
 
 def number_edits(text: str, normalize: Normalize) -> Iterator[Edit]:
-    # What is kept is never shown to the library; the same length, so that positions stay.
-    shown = KEPT.sub(lambda found: "\n" * len(found[0]), text)
-    for run in CHINESE_RUN.finditer(shown):
-        if HAS_NUMERAL.search(run[0]):
-            yield from moved(run.start(), chinese_changes(run[0], normalize))
-    for run in ENGLISH_RUN.finditer(shown):
-        yield from moved(run.start(), english_changes(run[0], normalize))
-
-
-def chinese_changes(said: str, normalize: Normalize) -> Iterator[Edit]:
-    for change in differences(said, normalize(said, "zh")):
-        yield from moved(change.start, chinese_edits(said[change.start : change.end], change.text))
-
-
-def english_changes(said: str, normalize: Normalize) -> Iterator[Edit]:
-    plain = said.lower().replace("’", "'").replace("-", " ")
-    old, new = list(re.finditer(r"\S+", plain)), normalize(plain, "en").split()
-    for kind, start, end, first, last in SequenceMatcher(
-        None, [word[0] for word in old], new, autojunk=False
-    ).get_opcodes():
-        if kind == "replace":
-            begin = old[start].start()
-            yield from moved(begin, english_edits(said[begin : old[end - 1].end()], " ".join(new[first:last])))
-
-
-def moved(offset: int, edits: Iterable[Edit]) -> Iterator[Edit]:
-    return (Edit(edit.start + offset, edit.end + offset, edit.text) for edit in edits)
+    yield from chinese_edits(text, lambda said: normalize(said, "zh"))
+    yield from english_edits(text, lambda said: normalize(said, "en"))
 
 
 def spaced(edits: Iterable[Edit], text: str) -> Iterator[Edit]:
