@@ -46,10 +46,10 @@ class Int8Linear(nn.Module):
         super().__init__()
         weight = linear.weight.detach().float()
         self.levels = input_levels()
-        scale = weight.abs().amax(1).clamp(min=TINY) / LEVELS  # (O,)
-        self.register_buffer("scale", scale)
+        scale = largest(weight).div_(LEVELS)  # (O, 1)
+        self.register_buffer("scale", scale.flatten())
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().float())
-        self.packed = packed((weight / scale.unsqueeze(1)).round().to(torch.int8))
+        self.packed = packed((weight / scale).round_().to(torch.int8))
         self.zeros = torch.zeros(len(weight), dtype=torch.int64)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -25,15 +25,14 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     device = devices.pick(options.device)
     compute_type = devices.pick_type(options.compute_type, device)
     log.info("%s on %s in %s", card.name, device, compute_type)
+    if device.type == "cpu":
+        devices.keep_memory()
     checkpoint = read_folder(folder)
     lighten(checkpoint.net, compute_type)
     checkpoint.net.to(device)
     recognizer = ParaformerRecognizer(checkpoint, device, embed(checkpoint, options))
     n_threads = options.threads or N_CORES
-    if device.type != "cpu":
-        return recognizer
-    devices.keep_memory()
-    return SpreadRecognizer(recognizer, n_threads)
+    return SpreadRecognizer(recognizer, n_threads) if device.type == "cpu" else recognizer
 
 
 def lighten(net: Paraformer, compute_type: str) -> None:
