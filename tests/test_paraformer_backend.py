@@ -122,7 +122,7 @@ def test_json_counts_the_hotwords(folders, recording, tmp_path):
     assert found["model"] == "seaco"
 
 
-def test_hotwords_are_read_from_text_lists_and_files(tmp_path):
+def test_hotwords_are_read_from_text_lists_and_files(tmp_path, caplog):
     assert read_hotwords("阿里巴巴  达摩院") == ("阿里巴巴", "达摩院")
     assert read_hotwords("New York，达摩院") == ("New York", "达摩院")
     assert read_hotwords(["a b", "a b", " "]) == ("a b",)
@@ -130,8 +130,10 @@ def test_hotwords_are_read_from_text_lists_and_files(tmp_path):
     path = tmp_path / "names.txt"
     path.write_bytes("\ufeff# names\r\nNew York\r\n\r\n达摩院\r\n".encode())
     assert read_hotwords(str(path)) == ("New York", "达摩院")
+    assert not caplog.messages
     path.write_text("达摩院 20\nNew York 15\n", encoding="utf-8")
     assert read_hotwords(str(path)) == ("达摩院", "New York")
+    assert "weights in" in caplog.text and "are left out" in caplog.text
 
 
 def test_a_list_that_cannot_be_read_is_one_sentence(tmp_path):

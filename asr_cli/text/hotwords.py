@@ -4,11 +4,14 @@
 (('阿里巴巴', '达摩院'), ('speech recognition', 'Whisper'))
 """
 
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from asr_cli.errors import NotFoundError, UsageError
+
+log = logging.getLogger("asr")
 
 COMMENT = "#"
 WEIGHTED = re.compile(r"(.+?)\s+-?\d+(?:\.\d+)?")  # "word 20", as FunASR's services take them
@@ -68,7 +71,10 @@ def from_file(path: Path) -> tuple[str, ...]:
         raise UsageError(f"{str(path)!r} is no text, so no hotwords are in it")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(COMMENT)]
     weighted = [WEIGHTED.fullmatch(line) for line in lines]
-    return unique(found[1] for found in weighted if found) if all(weighted) else unique(lines)
+    if not lines or not all(weighted):
+        return unique(lines)
+    log.warning("models weigh all hotwords alike (--hotword-weight), so the weights in %r are left out", str(path))
+    return unique(found[1] for found in weighted if found)
 
 
 def unique(words: Iterable[str]) -> tuple[str, ...]:
