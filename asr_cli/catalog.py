@@ -13,7 +13,8 @@ from asr_cli.hub import places
 from asr_cli.hub.ask import Address, Answer, ask
 from asr_cli.hub.care import revision_of
 from asr_cli.hub.manifest import AUTO as AUTO
-from asr_cli.hub.manifest import HUBS, Manifest, check_hub, recorded, remember, remembered
+from asr_cli.hub.manifest import HUBS, WEIGHTS, Manifest, check_hub, lost, recorded
+from asr_cli.hub.memory import remember, remembered
 from asr_cli.hub.pull import pull, resumable
 from asr_cli.hub.transfer import length
 from asr_cli.options import ModelOptions
@@ -91,14 +92,18 @@ def here_or_fetched(card: ModelCard, options: ModelOptions) -> Path:
 def require_whole(card: ModelCard, folder: Path) -> Path:
     """The folder, unless what we downloaded has lost a file or changed a size; checksums would take too long here."""
     manifest = recorded(folder)
-    for file in manifest.files if manifest else ():
-        found = length(folder / file.path)
-        if found != file.size:
-            raise ModelError(
-                f"model {card.name!r} is damaged: {file.path} in {folder} has {found} bytes instead of {file.size};"
-                f" asr models verify {card.name} --fix downloads it again"
-            )
+    for file in lost(folder, manifest) if manifest else ():
+        raise ModelError(
+            f"model {card.name!r} is damaged: {file.path} in {folder} has {length(folder / file.path)} bytes instead of"
+            f" {file.size}; asr models verify {card.name} --fix downloads it again"
+        )
     return folder
+
+
+def is_damaged(folder: Path) -> bool:
+    """Whether what we downloaded has lost a file or changed a size."""
+    manifest = recorded(folder)
+    return manifest is not None and bool(lost(folder, manifest))
 
 
 def fetch(card: ModelCard, *, hub: str = AUTO, offline: bool = False) -> Path:
@@ -116,18 +121,27 @@ def fetch(card: ModelCard, *, hub: str = AUTO, offline: bool = False) -> Path:
 
 def question(card: ModelCard, *, hub: str = AUTO, revision: str | None = None, offline: bool = False) -> Answer:
     """What a hub says the model consists of. hub: "ms", "hf", or "auto" for whichever answers first."""
+    whom = turns(card, hub, revision)
     if is_offline(offline):
         raise ModelError(
             f"model {card.name!r} is not on this machine, and offline nothing is downloaded: pull it where there is a"
             f" network (asr models pull {card.name}), or name its folder; looked in {', '.join(map(str, searched()))}"
         )
     try:
-        answer = ask(*turns(card, hub, revision))
+        answer = ask(*whom)
     except DownloadError as error:
         raise DownloadError(f"model {card.name!r} cannot be downloaded: {error}") from error
     manifest = answer.manifest.only(card.files)
+    require_weights(card, manifest)
     remember(card.name, manifest)
     return Answer(manifest, answer.seconds, answer.raced)
+
+
+def require_weights(card: ModelCard, manifest: Manifest) -> None:
+    """Whether there is anything to load; a card that lists its files knows best what that is."""
+    if not (manifest.files if card.files else any(file.path in WEIGHTS for file in manifest.files)):
+        what = f"none of {', '.join(card.files)}" if card.files else "no weights that this program can read"
+        raise DownloadError(f"{manifest.model_id} on {manifest.hub_name} has {what}")
 
 
 def manifest_of(card: ModelCard, folder: Path, *, offline: bool = False) -> Manifest:
@@ -135,10 +149,22 @@ def manifest_of(card: ModelCard, folder: Path, *, offline: bool = False) -> Mani
     ours = recorded(folder)
     if ours is not None:
         return ours
+    if not (card.modelscope or card.huggingface):
+        raise ModelError(
+            f"there is nothing to compare {folder} with: it was not downloaded by this program, and what belongs to it"
+            " is on no hub that this program knows"
+        )
     if is_offline(offline):
         raise ModelError(f"another program downloaded {card.name!r}; offline no hub can be asked what belongs to it")
     hub = {"ModelScope": "ms", "Hugging Face": "hf"}.get(places.owner(folder), AUTO)
     return question(card, hub=hub, revision=revision_of(folder), offline=offline).manifest
+
+
+def renewed(card: ModelCard, manifest: Manifest) -> Manifest:
+    """What a hub has now in the place of what was downloaded; a revision that somebody chose stays chosen."""
+    if manifest.revision in (card.modelscope_revision, card.huggingface_revision):
+        return question(card).manifest
+    return question(card, hub=manifest.hub, revision=manifest.revision).manifest
 
 
 def turns(card: ModelCard, hub: str, revision: str | None) -> list[list[Address]]:

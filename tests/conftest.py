@@ -27,7 +27,15 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, str(home / name.lower()))
     for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):  # nobody listens there
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("ASR_CONFIG", "ASR_OFFLINE", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN", "MODELSCOPE_API_TOKEN"):
+    for name in (
+        "ASR_CONFIG",
+        "ASR_OFFLINE",
+        "HF_HUB_OFFLINE",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "HF_TOKEN",
+        "MODELSCOPE_API_TOKEN",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -1,9 +1,14 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from asr_cli.hub import places
+from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile
 
+CACHES = ("MODELSCOPE_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
 IDS = {"modelscope": "iic/speech_fsmn_vad", "huggingface": "funasr/fsmn-vad"}
 
 
@@ -22,12 +27,51 @@ def model_at(folder: Path) -> Path:
         ("MODELSCOPE_CACHE", "models/iic/speech_fsmn_vad"),
         ("HF_HOME", "hub/models--funasr--fsmn-vad/snapshots/abc"),
         ("HF_HUB_CACHE", "models--funasr--fsmn-vad/snapshots/abc"),
+        ("HUGGINGFACE_HUB_CACHE", "models--funasr--fsmn-vad/snapshots/abc"),
+        ("HOME", ".cache/modelscope/models/iic/speech_fsmn_vad"),
     ],
 )
 def test_a_model_somebody_else_downloaded_is_found(tmp_path, monkeypatch, variable, below):
+    if variable == "HOME":
+        monkeypatch.delenv("MODELSCOPE_CACHE")
     monkeypatch.setenv(variable, str(tmp_path))
     folder = model_at(tmp_path / below)
     assert places.find("fsmn-vad", **IDS) == folder
+
+
+def test_the_caches_are_where_the_hubs_libraries_have_them(tmp_path):
+    code = """
+from huggingface_hub import constants
+from modelscope_hub.config import HubConfig
+from asr_cli.hub import places
+assert places.modelscope_cache().resolve() == HubConfig().cache_dir, HubConfig().cache_dir
+assert str(places.huggingface_cache()) == constants.HF_HUB_CACHE, constants.HF_HUB_CACHE
+"""
+    named = {name: str(tmp_path / name.lower()) for name in (
+        "MODELSCOPE_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HOME",
+    )}  # fmt: skip
+    while named:  # each of them rules until it is gone
+        others = {name: value for name, value in os.environ.items() if name not in (*CACHES, "HOME")}
+        result = subprocess.run([sys.executable, "-c", code], env={**others, **named}, capture_output=True, check=False)
+        assert result.returncode == 0, result.stderr.decode()
+        named.pop(next(iter(named)))
+
+
+@pytest.mark.parametrize(
+    "files", [{"encoder.onnx": 9, "vocab.txt": 1}, {"model-00001-of-00002.safetensors": 9, "config.json": 2}]
+)
+def test_what_we_downloaded_is_a_model_whatever_its_weights_are_called(tmp_path, monkeypatch, files):
+    monkeypatch.setenv("ASR_CACHE", str(tmp_path))
+    folder = tmp_path / "models/third"
+    folder.mkdir(parents=True)
+    for name, size in files.items():
+        (folder / name).write_bytes(b"x" * size)
+    assert places.find("third") is None
+    listed = tuple(RemoteFile(name, size) for name, size in files.items())
+    (folder / RECORD).write_text(Manifest("hf", "o/third", "main", listed).as_json())
+    assert places.find("third") == folder
+    (folder / next(iter(files))).unlink()
+    assert places.find("third") is None
 
 
 def test_the_revision_in_use_is_preferred(tmp_path, monkeypatch):

@@ -54,6 +54,59 @@ def test_a_damaged_model_stays_until_a_whole_one_takes_its_place(hub, cache):
     assert models("verify", "tiny").returncode == 0
 
 
+@pytest.mark.parametrize("word", [["verify", "tiny", "--fix"], ["pull", "tiny"]])
+@pytest.mark.parametrize("change", ["content", "length", "gone"])
+def test_where_the_hub_has_moved_on_a_damaged_model_becomes_what_is_there_now(hub, cache, word, change):
+    pulled()
+    (cache / "tiny" / "model.pt").write_bytes(b"short")
+    now = {**FILES, "model.pt": WEIGHTS[::-1] + (b"" if change == "content" else b"more")}
+    if change == "gone":
+        now["model.safetensors"] = now.pop("model.pt")
+    hub.models["iic/speech_tiny"] = now
+    n_fetched = len(hub.ranges)
+    result = models(*word)
+    assert result.returncode == 0, said(result)
+    assert "ModelScope no longer has what was downloaded; taking what ModelScope has now" in said(result)
+    name = "model.safetensors" if change == "gone" else "model.pt"
+    assert (cache / "tiny" / name).read_bytes() == now[name] and models("verify", "tiny").returncode == 0
+    assert "here already" in said(models("pull", "tiny"))
+    assert {path.name for path in cache.iterdir()} == {"tiny", ".tiny.lock"}
+    assert len(hub.ranges) - n_fetched <= 4  # what has not changed is not fetched again
+
+
+def test_a_hub_that_lists_what_it_does_not_have_is_told_and_asked_no_further(hub, cache):
+    pulled()
+    damage(cache / "tiny")
+    hub.troubles.append(Trouble("model.pt", status=404))
+    result = models("verify", "tiny", "--fix")
+    assert result.returncode == 4 and "lists model.pt but does not have it (404)" in said(result)
+    assert len([asked for asked in hub.requests if "FilePath=model.pt" in asked]) == 2
+    damaged_here = models("pull", "tiny")
+    assert "here already" in said(damaged_here)  # its sizes fit: reading all of it is for verify
+
+
+def test_what_nobody_can_compare_is_told(hub, tmp_path, example):
+    for name, content in {"config.yaml": "model: Paraformer\n", "tokens.json": "[]", "model.pt": ""}.items():
+        (tmp_path / name).write_text(content)
+    result = models("verify", str(tmp_path))
+    assert result.returncode == 4 and f"there is nothing to compare {tmp_path} with" in said(result), said(result)
+    assert len(said(result).splitlines()) == 1 and not hub.requests
+
+
+def test_offline_what_comes_with_the_program_is_not_called_missing(hub):
+    result = models("pull", "sphinx", env={"ASR_OFFLINE": "1"})
+    assert result.returncode == 4 and "comes with the program; there is nothing to download" in said(result)
+
+
+def test_a_copy_that_hugging_face_cannot_make_out_is_not_called_deleted(hub):
+    folder = somebody_else_s()
+    (folder / "tokens.json").resolve().unlink()
+    result = models("rm", "tiny", "-y")
+    assert result.returncode == 4 and "freed" not in said(result) and len(said(result).splitlines()) == 1
+    assert f"{folder} was not deleted" in said(result) and str(folder.parents[1]) in said(result)
+    assert (folder / "model.pt").exists()
+
+
 def test_a_repair_that_was_stopped_goes_on(hub, cache):
     pulled()
     damage(cache / "tiny")

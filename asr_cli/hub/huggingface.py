@@ -7,7 +7,7 @@ from typing import Any
 from asr_cli.errors import DownloadError
 from asr_cli.hub.manifest import Manifest, RemoteFile
 from asr_cli.hub.patience import BUSY, BusyError, patiently, retry_after
-from asr_cli.hub.source import TIMEOUT_SECONDS, Request, absent, refused, unreachable
+from asr_cli.hub.source import TIMEOUT_SECONDS, Request, absent, refused, sizeless, unreachable
 
 NAME = "Hugging Face"
 VARIABLE = "HF_ENDPOINT"
@@ -26,10 +26,7 @@ class HuggingFace:
 
     def manifest(self, model_id: str, revision: str) -> Manifest:
         info = patiently(lambda: self._info(model_id, revision))
-        files = tuple(
-            RemoteFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else None)
-            for file in info.siblings or ()
-        )
+        files = tuple(map(as_file, info.siblings or ()))
         return Manifest(self.key, model_id, revision, files, info.sha)
 
     def request(self, manifest: Manifest, path: str) -> Request:
@@ -65,3 +62,13 @@ class HuggingFace:
             raise DownloadError(f"{NAME} ({self._endpoint}) does not answer as a hub does") from error
         except Exception as error:  # of an HTTP library that changes with the versions
             raise DownloadError(unreachable(NAME, self._endpoint, VARIABLE, error)) from error
+
+
+def as_file(sibling: Any) -> RemoteFile:
+    """A file of the library's list; only large ones have a SHA-256, of the others Git's own hash is told."""
+    if sibling.size is None:
+        raise DownloadError(sizeless(NAME, sibling.rfilename))
+    if sibling.lfs is not None:
+        return RemoteFile(sibling.rfilename, sibling.size, sibling.lfs.sha256)
+    is_sha1 = sibling.blob_id is not None and len(sibling.blob_id) == 40
+    return RemoteFile(sibling.rfilename, sibling.size, git_sha1=sibling.blob_id if is_sha1 else None)

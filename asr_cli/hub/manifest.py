@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from asr_cli.errors import UsageError
-from asr_cli.hub.places import WEIGHTS, cache_folder
 
+# A folder with one of these is a model; a download that broke off leaves one without.
+WEIGHTS = ("model.pt", "model.safetensors", "model.pb", "vad.pb", "punc.pb")
 # What FunASR's layouts are made of; examples, figures and other programs' weights stay on the hub.
 NEEDED = (
     *WEIGHTS, "configuration.json", "*.yaml", "*.mvn", "tokens.json", "tokens.txt", "seg_dict", "bpe.model",
@@ -21,11 +22,16 @@ AUTO = "auto"  # whichever answers first
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """sha256: None where the hub does not tell."""
+    """sha256: None where the hub does not tell. git_sha1: of Git's blob, where that is all that it tells."""
 
     path: str
     size: int
     sha256: str | None = None
+    git_sha1: str | None = None
+
+    @property
+    def is_hashed(self) -> bool:
+        return self.sha256 is not None or self.git_sha1 is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +93,13 @@ def read(path: Path) -> Manifest | None:
         return None
 
 
-def remember(name: str, manifest: Manifest) -> None:
-    """Keep a hub's answer, so that `asr models` knows sizes without asking again."""
-    path = memory(name)
+def lost(folder: Path, manifest: Manifest) -> list[RemoteFile]:
+    """The files that are not there in their size; checksums would take too long wherever a model is used."""
+    return [file for file in manifest.files if size_of_file(folder / file.path) != file.size]
+
+
+def size_of_file(path: Path) -> int | None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(manifest.as_json(), encoding="utf-8")
+        return path.stat().st_size
     except OSError:
-        pass  # a size that nobody remembers is asked for again; what cannot be downloaded says so itself
-
-
-def remembered(name: str) -> Manifest | None:
-    return read(memory(name))
-
-
-def memory(name: str) -> Path:
-    return cache_folder() / "manifests" / f"{name}.json"
+        return None

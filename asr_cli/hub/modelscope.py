@@ -1,14 +1,16 @@
 """ModelScope, through its own light library: endpoint ($MODELSCOPE_ENDPOINT), token and listing are its business."""
 
+import hashlib
 import logging
 import os
 
 from asr_cli.errors import DownloadError
 from asr_cli.hub.manifest import Manifest, RemoteFile
-from asr_cli.hub.source import Request, absent, refused, unreachable
+from asr_cli.hub.source import Request, absent, refused, sizeless, unreachable
 
 NAME = "ModelScope"
 VARIABLE = "MODELSCOPE_ENDPOINT"
+EMPTY = hashlib.sha256().hexdigest()
 
 
 class ModelScope:
@@ -40,8 +42,11 @@ class ModelScope:
             raise DownloadError(f"{NAME} does not answer as it should ({error.message})") from error
         except (HubError, OSError) as error:
             raise DownloadError(unreachable(NAME, str(self._config.endpoint), VARIABLE, error)) from error
-        files = (RemoteFile(file.path, file.size or 0, file.sha256) for file in listed if file.type != "tree")
-        return Manifest(self.key, model_id, revision, tuple(files))
+        files = tuple(RemoteFile(file.path, file.size or 0, file.sha256) for file in listed if file.type != "tree")
+        for file in files:
+            if file.size == 0 and file.sha256 not in (None, EMPTY):  # the library gives 0 for what it was not told
+                raise DownloadError(sizeless(NAME, file.path))
+        return Manifest(self.key, model_id, revision, files)
 
     def request(self, manifest: Manifest, path: str) -> Request:
         url = self._api.legacy.get_download_url(manifest.model_id, "model", path, manifest.revision)

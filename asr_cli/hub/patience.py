@@ -61,14 +61,16 @@ def retry_after(value: str | None) -> float | None:
 
     >>> retry_after("120"), retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after("soon"), retry_after(None)
     (120.0, 0.0, None, None)
+    >>> retry_after("²") is None
+    True
     """
     from email.utils import parsedate_to_datetime
 
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):  # a date that no calendar has
         return None

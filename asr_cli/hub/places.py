@@ -4,8 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# A folder with one of these is a model; a download that broke off leaves one without.
-WEIGHTS = ("model.pt", "model.safetensors", "model.pb", "vad.pb", "punc.pb")
+from asr_cli.hub.manifest import WEIGHTS, recorded
 
 
 def cache_folder() -> Path:
@@ -85,11 +84,14 @@ def entries(folder: Path) -> list[Path]:
 
 
 def modelscope_cache() -> Path:
-    return folder_in("MODELSCOPE_CACHE") or user_cache() / "modelscope"
+    # ModelScope's own programs do not know $XDG_CACHE_HOME.
+    return folder_in("MODELSCOPE_CACHE") or from_home("~/.cache/modelscope")
 
 
 def huggingface_cache() -> Path:
-    return folder_in("HF_HUB_CACHE") or (folder_in("HF_HOME") or user_cache() / "huggingface") / "hub"
+    """Where Hugging Face's own programs look; the second variable is the older name of the first."""
+    named = folder_in("HF_HUB_CACHE") or folder_in("HUGGINGFACE_HUB_CACHE")
+    return named or (folder_in("HF_HOME") or user_cache() / "huggingface") / "hub"
 
 
 def owner(folder: Path) -> str:
@@ -105,8 +107,14 @@ def size_of(folder: Path) -> int:
 
 
 def is_model(folder: Path) -> bool:
+    """Whether there are weights: a file of a name that we know, or the largest of what we downloaded."""
     try:
-        return any((folder / name).is_file() for name in WEIGHTS)
+        if any((folder / name).is_file() for name in WEIGHTS):
+            return True
+        manifest = recorded(folder)
+        if manifest is None or not manifest.files:
+            return False
+        return (folder / max(manifest.files, key=lambda file: file.size).path).is_file()
     except OSError:  # somebody else's cache
         return False
 

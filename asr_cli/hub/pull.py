@@ -9,20 +9,27 @@ import errno
 import logging
 import os
 import shutil
+import warnings
 from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr_cli.errors import DownloadError, ModelError
-from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile, recorded
-from asr_cli.hub.places import WEIGHTS, models_folder, size_of
+from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile, lost, recorded
+from asr_cli.hub.places import models_folder, size_of
 from asr_cli.hub.source import open_hub
-from asr_cli.hub.transfer import download, length, sha256
+from asr_cli.hub.transfer import download, length, sha256, wrong_hash
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 log = logging.getLogger("asr")
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+QUICK_BYTES = 64 * 1024 * 1024  # hashed in less time than anybody notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +43,9 @@ class Progress:
 
 def pull(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
     """Download what the manifest lists, and give the model's folder."""
-    if not any(Path(file.path).name in WEIGHTS or file.path.endswith(".safetensors") for file in manifest.files):
-        raise DownloadError(f"{manifest.model_id} on {manifest.hub_name} has no weights that this program can read")
     folder = models_folder() / name
     with writing(models_folder()), alone(name):
-        if is_same(recorded(folder), manifest) and is_whole(folder, manifest):
+        if is_same(recorded(folder), manifest) and not lost(folder, manifest):
             return folder  # another process was faster
         return (yield from complete(name, manifest))
 
@@ -72,24 +77,17 @@ def complete(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
 
 
 def adopt(file: Path, target: Path) -> None:
-    """The same file in another place; copied only where a disk cannot have it in two."""
+    """The same file in another place; copied only where a disk cannot have it in two.
+
+    A copy that breaks off leaves what a download that breaks off leaves.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(file.resolve(), target)
     except OSError:
-        shutil.copyfile(file, target)
-
-
-def is_whole(folder: Path, manifest: Manifest) -> bool:
-    """Whether every file is there in its size; what was lost since is fetched again with the rest."""
-    return all(size_of_file(folder / file.path) == file.size for file in manifest.files)
-
-
-def size_of_file(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+        part = target.with_name(f"{target.name}.part")
+        shutil.copyfile(file, part)
+        part.replace(target)
 
 
 def fetch_files(staging: Path, manifest: Manifest) -> Iterator[tuple[Progress, RemoteFile | None]]:
@@ -101,12 +99,19 @@ def fetch_files(staging: Path, manifest: Manifest) -> Iterator[tuple[Progress, R
     with Session() as session:
         for file in manifest.files:
             path = staging / file.path
-            if not path.is_file():
+            if not is_sound(path, file):
                 request = hub.request(manifest, file.path)
                 for n_bytes in download(session, request, file, path, hub=manifest.hub_name):
                     yield Progress(file.path, done + n_bytes, manifest.size), None
             done += file.size
             yield Progress(file.path, done, manifest.size), replace(file, sha256=file.sha256 or sha256(path))
+
+
+def is_sound(path: Path, file: RemoteFile) -> bool:
+    """Whether a file of an earlier run is whole; what is long to read was checked when it came."""
+    if not path.is_file() or length(path) != file.size:
+        return False
+    return file.size > QUICK_BYTES or wrong_hash(path, file) is None
 
 
 def unfinished(name: str) -> Path:
@@ -136,7 +141,7 @@ def reuse(staging: Path, manifest: Manifest) -> None:
         is_known = origin(earlier) == origin(manifest)
         wanted = set(manifest.files)
         for file in earlier.files:
-            if file not in wanted or (file.sha256 is None and not is_known):
+            if file not in wanted or not (file.is_hashed or is_known):
                 (staging / file.path).unlink(missing_ok=True)
                 (staging / f"{file.path}.part").unlink(missing_ok=True)
     staging.mkdir(parents=True, exist_ok=True)
@@ -206,23 +211,39 @@ def origin(manifest: Manifest) -> tuple[str, str, str]:
 @contextmanager
 def alone(name: str, *, wait: bool = True) -> Iterator[None]:
     """Two processes never download the same model at once: the second waits, and finds it here."""
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     models_folder().mkdir(parents=True, exist_ok=True)
     lock = FileLock(models_folder() / f".{name}.lock", thread_local=False)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if not wait:
-            raise ModelError(
-                f"another process is downloading model {name!r}; wait until it is done, or stop it first"
-            ) from None
-        log.info("another process is downloading %s; waiting for it", name)
-        lock.acquire()
+        acquire(lock, name, wait=wait)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        log.warning(
+            "the disk with %s knows no locks: see to it that nobody else downloads %s now", models_folder(), name,
+            extra={"code": "W-NO-LOCK"},
+        )  # fmt: skip
     try:
         yield
     finally:
         lock.release()
+
+
+def acquire(lock: "BaseFileLock", name: str, *, wait: bool) -> None:
+    from filelock import Timeout
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where a disk knows no locks, the library says so, and does with a file
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise ModelError(
+                    f"another process is downloading model {name!r}; wait until it is done, or stop it first"
+                ) from None
+            log.info("another process is downloading %s; waiting for it", name)
+            lock.acquire()
 
 
 @contextmanager

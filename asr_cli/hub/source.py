@@ -43,6 +43,10 @@ def refused(hub: str, model_id: str, variable: str) -> str:
     return f"{hub} does not give {model_id} to everybody: accept its terms there, and set {variable}"
 
 
+def sizeless(hub: str, path: str) -> str:
+    return f"{hub} does not tell the size of {path}, without which no download can be checked; try again later"
+
+
 def unreachable(hub: str, endpoint: str, variable: str, error: Exception) -> str:
     return f"{hub} ({endpoint}) cannot be reached: {reason(error)}; {variable} names a mirror"
 

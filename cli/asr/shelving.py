@@ -71,7 +71,10 @@ def pull_one(entry: Entry, console: Console, hub: str, revision: str | None, *, 
     if dry_run:
         show_files(entry, hub, revision, offline)
     elif entry.folder is not None and revision is None:
-        console.notice(f"{card.name}: here already, in {entry.folder}")
+        if catalog.is_damaged(entry.folder):
+            check_files(entry, card.name, console, fix=True, offline=offline)
+        else:
+            console.notice(f"{card.name}: here already, in {entry.folder}")
     else:
         folder = bring(card, console, hub=hub, revision=revision, offline=offline)
         console.notice(f"{card.name}: done, in {folder}")
@@ -149,10 +152,10 @@ def agreed(question: str) -> bool:
 
 
 def verify_files(name: str, console: Console, *, fix: bool, offline: bool) -> None:
-    from asr.bringing import watch
-    from asr_cli.hub.pull import mend
+    check_files(found(name), name, console, fix=fix, offline=offline or asked().offline)
 
-    entry, offline = found(name), offline or asked().offline
+
+def check_files(entry: Entry, name: str, console: Console, *, fix: bool, offline: bool) -> None:
     folder, card = place_of(entry), entry.card
     manifest = catalog.manifest_of(card, folder, offline=offline)
     damaged = list(report(folder, manifest, console))
@@ -167,8 +170,31 @@ def verify_files(name: str, console: Console, *, fix: bool, offline: bool) -> No
         raise ModelError(
             f"{broken} and a folder of yours: take it away, and asr models pull {card.name} brings another"
         )
-    place = watch(card.name, mend(card.name, manifest, folder, damaged), console)
+    place = mended(entry, folder, manifest, damaged, console)
     console.notice(f"{card.name}: whole again, in {place}")
+
+
+def mended(entry: Entry, folder: Path, manifest: "Manifest", damaged: Sequence[str], console: Console) -> Path:
+    """Download again what is damaged; where a hub has moved on since, what it has now."""
+    from asr.bringing import watch
+    from asr_cli.hub.care import outdated
+    from asr_cli.hub.pull import is_same, mend
+    from asr_cli.hub.transfer import OutdatedError
+
+    card = entry.card
+    try:
+        return watch(card.name, mend(card.name, manifest, folder, damaged), console)
+    except OutdatedError:
+        if not (card.modelscope or card.huggingface):
+            raise
+        now = catalog.renewed(card, manifest)
+        if is_same(manifest, now):
+            raise
+    console.notice(
+        f"{card.name}: {manifest.hub_name} no longer has what was downloaded; taking what {now.hub_name} has now"
+        f" ({size_text(now.size)}, revision {now.commit or now.revision})"
+    )
+    return watch(card.name, mend(card.name, now, folder, outdated(folder, now)), console)
 
 
 def report(folder: Path, manifest: "Manifest", console: Console) -> Iterator[str]:

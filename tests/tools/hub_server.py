@@ -27,6 +27,8 @@ class Trouble:
     wrong_range: bool = False
     seconds_per_chunk: float = 0.0
     body: bytes | None = None  # instead of the file, of whatever length
+    content_type: str = ""
+    chunked: bool = False  # the length of the body is not told
     pause: threading.Event | None = None  # before the body
     leads_elsewhere: bool = False  # to the same server by another name, as hubs lead to their stores
 
@@ -42,6 +44,7 @@ class Hub:
     tokens: set[str] = field(default_factory=set)
     secrets: list[tuple[str, str]] = field(default_factory=list)  # the host that was asked, and what it was told
     tells_sha256: bool = True
+    tells_size: bool = True
     lies: dict[str, str] = field(default_factory=dict)  # SHA-256 by path
     url: str = ""
 
@@ -99,6 +102,8 @@ class Handler(BaseHTTPRequestHandler):
         files = [{"Path": "example", "Name": "example", "Type": "tree", "Size": 0}]
         for path, size, sha256 in self.hub.listed(model_id):
             entry = {"Path": path, "Name": path.rpartition("/")[2], "Type": "blob", "Size": size}
+            if not self.hub.tells_size:
+                entry.pop("Size")
             files.append({**entry, "Sha256": sha256} if self.hub.tells_sha256 else entry)
         body = {"Code": 200, "Success": True, "Data": {"Files": files}}
         return self.answer(200, json.dumps(body).encode(), trouble=trouble)
@@ -110,7 +115,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         siblings = []
         for path, size, sha256 in self.hub.listed(model_id):
-            entry = {"rfilename": path, "size": size, "blobId": "0" * 40}
+            entry = {"rfilename": path, "size": size, "blobId": git_sha1(self.hub.models[model_id][path])}
+            if not self.hub.tells_size:
+                entry.pop("size")
             is_large = path.endswith((".pt", ".safetensors")) and self.hub.tells_sha256
             lfs = {"sha256": sha256, "size": size, "pointerSize": 130}
             siblings.append({**entry, "lfs": lfs} if is_large else entry)
@@ -136,12 +143,17 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status, body, headers=None, trouble=None):
         trouble = trouble or Trouble("")
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        length = {"Transfer-Encoding": "chunked"} if trouble.chunked else {"Content-Length": str(len(body))}
+        kind = {"Content-Type": trouble.content_type} if trouble.content_type else {}
+        for name, value in {**length, **kind, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.flush()
         if trouble.pause is not None:
             trouble.pause.wait(30)
+        if trouble.chunked:
+            self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n")
+            return
         if trouble.break_off_after >= 0:
             self.wfile.write(body[: trouble.break_off_after])
             self.wfile.flush()
@@ -152,6 +164,12 @@ class Handler(BaseHTTPRequestHandler):
         for begin in range(0, len(body), step):
             self.wfile.write(body[begin : begin + step])
             time.sleep(trouble.seconds_per_chunk)
+
+
+def git_sha1(data):
+    if isinstance(data, bytes) and len(data) < 1 << 40:
+        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    return "0" * 40
 
 
 class Server(ThreadingHTTPServer):
