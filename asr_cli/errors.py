@@ -66,3 +66,8 @@ class DependencyError(AsrError):
     """A program or library is not on this machine."""
 
     code = "E-DEPENDENCY"
+
+
+def damaged(what: str) -> ModelError:
+    """What to say of a model that computes infinities or NaN."""
+    return ModelError(f"{what} computes what is no number; its weights are damaged: pull it again")

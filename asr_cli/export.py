@@ -4,6 +4,7 @@ sherpa-onnx finds what it wants to know of a Paraformer in the file's metadata a
 """
 
 import importlib.util
+import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from asr_cli.models.fsmn_vad import FsmnVadNet
 from asr_cli.models.graphs import ParaformerGraph, VadGraph
 from asr_cli.models.paraformer import SeacoParaformer
 from asr_cli.models.paraformer_contextual import ContextualParaformer
+from asr_cli.nn.rows import Rows
 from asr_cli.vad.weights import read_folder as read_vad
 from asr_cli.vad.weights import read_own
 
@@ -31,26 +33,33 @@ if TYPE_CHECKING:
 OPSET = 17
 N_CHECKED = 83  # frames of the input that the file is tried with: as odd as any
 TOLERANCE = 1e-3  # of what comes out, beside torch
+NO_HOTWORDS = (
+    "is a Paraformer that takes hotwords, for which ONNX has no agreed form; export the plain Paraformer or the one"
+    " with times"
+)
 
 
-def export(name: str, out: Path, *, int8: bool = False) -> Iterator[Path]:
+def export(name: str, out: Path, *, int8: bool = False, model_dir: Path | None = None) -> Iterator[Path]:
     """Write the ONNX files of a model, by its name or folder, into `out`; yield each once it is checked."""
     require_onnx()
-    folder = registry.folder_named(name)
-    card = None if folder else catalog.find(name).card
-    if card is not None and not card.bundled:
-        folder = catalog.find_folder(card)
-        if folder is None:
-            raise ModelError(f"model {name!r} is not on this machine; pull it first: asr models pull {name}")
-    is_vad = card.kind == "vad" if card else folder is not None and is_vad_folder(folder)
-    if is_vad and int8:
+    folder = registry.folder_named(name) or here(catalog.find(name, model_dir))
+    if folder is not None and not is_vad_folder(folder):
+        return export_paraformer(folder, out, int8=int8)
+    if int8:
         raise UsageError("a VAD is too small to gain from 8 bits; leave --int8 out")
-    if is_vad:
-        net = read_vad(folder).net if folder else read_own()[0]
-        return export_vad(net, out)
-    if folder is None or (card is not None and card.kind != "recognizer"):
-        raise ModelError(f"model {name!r} cannot be exported; FSMN-VAD and Paraformer can")
-    return export_paraformer(folder, out, int8=int8)
+    return export_vad(read_vad(folder).net if folder else read_own()[0], out)
+
+
+def here(entry: catalog.Entry) -> Path | None:
+    """The folder of a known model; none for the VAD that comes with the program."""
+    card = entry.card
+    if card.kind != "vad" and entry.backend != "paraformer":
+        raise ModelError(f"model {card.name!r} cannot be exported; FSMN-VAD and Paraformer can")
+    if card.hotwords:
+        raise ModelError(f"model {card.name!r} {NO_HOTWORDS}")
+    if entry.folder is None and not card.bundled:
+        raise ModelError(f"model {card.name!r} is not on this machine; pull it first: asr models pull {card.name}")
+    return entry.folder
 
 
 def is_vad_folder(folder: Path) -> bool:
@@ -59,15 +68,14 @@ def is_vad_folder(folder: Path) -> bool:
 
 
 def export_paraformer(folder: Path, out: Path, *, int8: bool = False) -> Iterator[Path]:
-    """Write model.onnx and tokens.txt (and model.int8.onnx); yield each file once it is checked."""
+    """Write model.onnx and tokens.txt (and model.int8.onnx), which are yielded as they are ready."""
     checkpoint = paraformer_folder.read_folder(folder)
     if isinstance(checkpoint.net, SeacoParaformer | ContextualParaformer):
-        raise ModelError(
-            f"{str(folder)!r} is a Paraformer that takes hotwords, for which ONNX has no agreed form; export the plain"
-            " Paraformer or the one with times"
-        )
+        raise ModelError(f"{str(folder)!r} {NO_HOTWORDS}")
     n_features = checkpoint.net.config.n_features
-    speech = torch.randn(1, N_CHECKED, n_features)
+    speech = noise(n_features)
+    with torch.inference_mode():
+        checkpoint.net(speech[0], Rows([N_CHECKED]))  # which refuses to compute what is no number; a graph cannot
     inputs = {"speech": speech, "speech_lengths": torch.tensor([N_CHECKED], dtype=torch.int32)}
     dynamic = {"speech": {1: "frames"}, "logits": {1: "tokens"}}
     frontend, cmvn = checkpoint.frontend, checkpoint.cmvn
@@ -80,11 +88,16 @@ def export_paraformer(folder: Path, out: Path, *, int8: bool = False) -> Iterato
     path = write(graph, inputs, ("logits", "token_num"), dynamic, out / "model.onnx", facts)
     yield path
     tokens = out / "tokens.txt"
-    lines = [f"{token} {index}\n" for index, token in enumerate(checkpoint.vocabulary.tokens)]
-    tokens.write_text("".join(lines), encoding="utf-8")
+    with unfinished(tokens) as part:
+        lines = [f"{token} {index}\n" for index, token in enumerate(checkpoint.vocabulary.tokens)]
+        part.write_text("".join(lines), encoding="utf-8")
     yield tokens
     if int8:
-        yield quantize(path, out / "model.int8.onnx")
+        yield quantize(path, out / "model.int8.onnx", inputs)
+
+
+def noise(width: int) -> Tensor:
+    return torch.randn(1, N_CHECKED, width, generator=torch.Generator().manual_seed(0))
 
 
 def export_vad(net: FsmnVadNet, out: Path) -> Iterator[Path]:
@@ -93,7 +106,7 @@ def export_vad(net: FsmnVadNet, out: Path) -> Iterator[Path]:
     caches = {
         f"in_cache{index}": torch.zeros(1, config.proj_dim, config.lorder - 1, 1) for index in range(config.fsmn_layers)
     }
-    inputs = {"speech": torch.randn(1, N_CHECKED, config.input_dim), **caches}
+    inputs = {"speech": noise(config.input_dim), **caches}
     names = ("logits", *(f"out_cache{index}" for index in range(config.fsmn_layers)))
     yield write(
         VadGraph(net).eval(), inputs, names, {"speech": {1: "frames"}, "logits": {1: "frames"}}, out / "vad.onnx"
@@ -115,11 +128,11 @@ def write(
     path: Path,
     facts: Mapping[str, object] | None = None,
 ) -> Path:
-    """Trace, save under another name, compare with torch on two lengths, and only then put it in its place."""
+    """Trace, save under another name, compare with torch on some lengths, and only then put it in its place."""
     with unfinished(path) as part:
         trace(graph, inputs, outputs, dynamic, part)
         describe(part, facts or {})
-        for n_frames in (N_CHECKED, N_CHECKED // 3):
+        for n_frames in (N_CHECKED, N_CHECKED // 3, 1):  # one frame hardly ever is a token
             compare(graph, shortened(inputs, n_frames), part)
     return path
 
@@ -127,7 +140,7 @@ def write(
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
     """Another name beside it, which becomes its own if all goes well; otherwise nothing is left."""
-    part = path.with_suffix(".part.onnx")
+    part = path.with_suffix(f".part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -167,7 +180,7 @@ def compare(graph: nn.Module, inputs: Mapping[str, Tensor], path: Path) -> None:
     found = run(path, {name: tensor.numpy() for name, tensor in inputs.items()})
     for ours, theirs in zip(expected, found, strict=True):
         worst = float(np.abs(ours.numpy() - theirs).max(initial=0)) if ours.shape == theirs.shape else float("inf")
-        if worst > TOLERANCE:
+        if not worst <= TOLERANCE:  # also what is no number
             raise ModelError(f"the exported network differs from the original by {worst:g}; nothing was written")
 
 
@@ -193,9 +206,26 @@ def numbers(values: Iterable[float]) -> str:
     return ",".join(f"{float(value):.8g}" for value in values)
 
 
-def quantize(source: Path, target: Path) -> Path:
+def quantize(source: Path, target: Path, inputs: Mapping[str, Tensor]) -> Path:
+    """The same network with weights of 8 bits, which is tried once: it runs, and computes numbers."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with unfinished(target) as part:
-        quantize_dynamic(source, part, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
+        with silent_logging():  # the advice it gives is for other kinds of networks
+            quantize_dynamic(
+                source, part, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+            )
+        found = run(part, {name: tensor.numpy() for name, tensor in inputs.items()})
+        if not all(np.isfinite(one).all() for one in found):
+            raise ModelError(f"with 8 bits {str(source)!r} computes what is no number; leave --int8 out")
     return target
+
+
+@contextmanager
+def silent_logging() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,9 +44,35 @@ def test_an_exported_paraformer_hears_every_length_alike(folders, tmp_path, vari
         assert count[0] == logits.shape[1]
 
 
-def test_eight_bits_on_disk_are_fewer(folders, tmp_path):
+def changed(folder, target, name, value):
+    shutil.copytree(folder, target)
+    tensors = torch.load(target / "model.pt")
+    tensors[name][:] = value
+    torch.save(tensors, target / "model.pt")
+    return str(target)
+
+
+def test_an_exported_paraformer_hears_silence(folders, tmp_path):
+    mute = changed(folders["bicif"], tmp_path / "mute", "predictor.cif_output.bias", -100.0)
+    model, _ = export(mute, tmp_path / "out")
+    for n_frames in (1, 40):
+        feed = {"speech": np.zeros((1, n_frames, 560), np.float32), "speech_lengths": np.array([n_frames], np.int32)}
+        logits, count = run(model, feed)
+        assert logits.shape == (1, 0, len(TOKENS)) and count.tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["predictor.cif_output.bias", "decoder.output_layer.bias"])
+def test_a_network_that_computes_no_numbers_is_not_exported(folders, tmp_path, name):
+    damaged = changed(folders["paraformer"], tmp_path / "damaged", name, torch.nan)
+    with pytest.raises(ModelError, match=r"no number|differs from the original by nan"):
+        list(export(damaged, tmp_path / "out"))
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_eight_bits_on_disk_are_fewer(folders, tmp_path, capfd):
     files = {file.name: file.stat().st_size for file in export(str(folders["paraformer"]), tmp_path, int8=True)}
     assert files["model.int8.onnx"] < 0.75 * files["model.onnx"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_metadata_says_what_sherpa_onnx_asks_for(folders, tmp_path):
@@ -92,6 +119,9 @@ def test_what_cannot_be_exported_is_said(folders, tmp_path):
         list(export("sphinx", tmp_path))
     with pytest.raises(ModelError, match="not on this machine"):
         list(export("paraformer", tmp_path))
+    for name, why in (("ct-punc", "cannot be exported"), ("paraformer-zh", "takes hotwords")):
+        with pytest.raises(ModelError, match=why):  # and not: pull it first
+            list(export(name, tmp_path))
     with pytest.raises(UsageError, match="too small to gain"):
         list(export("fsmn-vad-mini", tmp_path, int8=True))
     assert not list(tmp_path.iterdir())
@@ -115,7 +145,7 @@ def test_a_full_disk_leaves_no_half_of_a_model(folders, tmp_path):
         f"run(['export', {str(folders['paraformer'])!r}, '--onnx', '-o', {str(tmp_path)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode != 0 and list(tmp_path.iterdir()) == []
+    assert done.returncode == 1 and "cannot write" in done.stderr and list(tmp_path.iterdir()) == []
 
 
 def test_the_command_prints_what_it_wrote(folders, tmp_path):

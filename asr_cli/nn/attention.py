@@ -46,7 +46,8 @@ def one_by_one(
 
 
 def alone(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, n_heads: int) -> Tensor:
-    q, k, v = (x.unflatten(1, (n_heads, -1)).transpose(0, 1).unsqueeze(0) for x in (q, k, v))  # each (1, H, T, D/H)
+    shape = n_heads, q.shape[1] // n_heads  # never -1, which a graph cannot tell of no rows at all
+    q, k, v = (x.unflatten(1, shape).transpose(0, 1).unsqueeze(0) for x in (q, k, v))  # each (1, H, T, D/H)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).squeeze(0).transpose(0, 1).flatten(1)
 
 

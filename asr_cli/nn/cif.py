@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from asr_cli.errors import ModelError
+from asr_cli.errors import damaged
 from asr_cli.nn.rows import Rows
 
 
@@ -60,7 +60,7 @@ def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0
     rest = torch.where(fires, sums - n_after, 0.0)  # what goes over to the next token
     weights = (last(total, rows) + tail).float().tolist()
     if not all(map(math.isfinite, weights)):
-        raise ModelError("the model computes what is no number; its weights are damaged: pull it again")
+        raise damaged("the model")
     tokens = Rows([math.floor(weight) for weight in weights], rows.device)
     begins = tokens.counts.cumsum(0) - tokens.counts
     first = begins[rows.owners] if len(tokens.lengths) else n_after

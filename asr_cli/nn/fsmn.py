@@ -42,7 +42,8 @@ class FsmnMemory(nn.Module):
 
 def convolved(x: Tensor, weight: Tensor) -> Tensor:
     """Depthwise convolution of rows (N, D) with (D, 1, k) to (N - k + 1, D)."""
-    return F.conv1d(x.t().unsqueeze(0), weight, groups=x.shape[1])[0].t()
+    longer = F.pad(x, (0, 0, 0, 1))  # by a row in vain: a lone sequence of nothing leaves fewer than k
+    return F.conv1d(longer.t().unsqueeze(0), weight, groups=x.shape[1])[0].t()[:-1]
 
 
 def shifted(x: Tensor, weight: Tensor) -> Tensor:

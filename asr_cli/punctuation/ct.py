@@ -9,6 +9,7 @@ from typing import Self
 
 import torch
 
+from asr_cli.errors import damaged
 from asr_cli.models.ct_punc import CtPuncNet
 from asr_cli.nn.rows import Rows
 from asr_cli.punctuation.blocks import COMMA, QUESTION, Marked, mark_blocks
@@ -69,6 +70,8 @@ class CtPunctuator:
         ids = torch.tensor([self.vocabulary.id(token.text) for token in tokens])
         with torch.inference_mode():
             marks, capitals = self.net(ids, Rows([len(tokens)]), [n_heard])
+        if not marks.isfinite().all():
+            raise damaged("the punctuation model")
         names = [meaning(name) for name in self.net.config.punc_list]
         if self.hears_pauses:
             marks = marks + evidence(tokens, names)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_cli.audio import SAMPLE_RATE, Audio
-from asr_cli.errors import ModelError
+from asr_cli.errors import ModelError, damaged
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LfrState, LowFrameRate
@@ -134,4 +134,6 @@ class FsmnVad:
         if not len(stacked):
             return torch.zeros(0, dtype=torch.float64)
         silence, hearing.memory = self._net(stacked, hearing.memory)
+        if not silence.isfinite().all():
+            raise damaged("the VAD model")
         return silence.double()

@@ -21,7 +21,8 @@ def export(
 
     if not onnx:
         raise UsageError("say what to export to: --onnx")
+    from asr.shelving import asked
     from asr_cli.export import export as export_model
 
-    for path in export_model(model, output, int8=int8):
+    for path in export_model(model, output, int8=int8, model_dir=asked().model_dir):
         print(path)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from asr_cli.audio import SAMPLE_RATE, Audio
-from asr_cli.errors import ModelError
+from asr_cli.errors import ModelError, damaged
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LowFrameRate
 from asr_cli.features.resample import Resample
@@ -74,7 +74,7 @@ class ParaformerRecognizer:
     def segments(self, heard: Heard, utterances: Sequence[Audio]) -> list[Segment]:
         confidences, ids = heard.logits.float().softmax(-1).max(-1)
         if not confidences.isfinite().all():
-            raise ModelError("the model computes what is no number; its weights are damaged: pull it again")
+            raise damaged("the model")
         parts = zip(
             heard.fired.rows.split(ids), heard.fired.rows.split(confidences), heard.alphas, utterances, strict=True
         )
