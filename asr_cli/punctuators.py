@@ -7,7 +7,7 @@ from asr_cli.catalog import AUTO, PUNC_CARDS, find_folder, here_or_fetched
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.options import ModelOptions
 from asr_cli.protocols import Punctuator
-from asr_cli.registry import ModelCard, did_you_mean
+from asr_cli.registry import ModelCard, did_you_mean, is_folder
 from asr_cli.text import language as languages
 
 log = logging.getLogger("asr")
@@ -58,7 +58,7 @@ def named(name: str, language: str) -> Choice:
         if not languages.speaks(card.languages, language):
             raise UsageError(f"punctuation model {name!r} is for {', '.join(card.languages)}, not for {language}")
         return card
-    if Path(name).is_dir():
+    if is_folder(Path(name)):
         return Path(name)
     known = [card.name for card in PUNC_CARDS]
     raise ModelError(

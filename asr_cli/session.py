@@ -9,17 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
-from asr_cli import pipeline, registry
+from asr_cli import pipeline, punctuators, registry
 from asr_cli.audio import Audio
 from asr_cli.catalog import PUNC_CARDS, VAD_CARDS, find_folder, here_or_fetched
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.longform.batch import Memory, until
 from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
-from asr_cli.punctuators import load_punctuator
 from asr_cli.registry import Backend, LoadOptions, ModelCard, did_you_mean
 from asr_cli.text import language as languages
-from asr_cli.text.finish import finishers
+from asr_cli.text.finish import check_text, finishers
 from asr_cli.text.hotwords import read_hotwords
 from asr_cli.transcript import Segment, Transcript
 
@@ -53,7 +52,7 @@ class Session:
         spoken = (self.language,) if self.language else self.card.languages
         self._finishers = finishers(itn=self.options.itn, script=self.options.script, languages=spoken)
         self.vad, self.vad_name = load_vad(self.options)
-        self.punctuator, self.punc_name = load_punctuator(self.options, self.card, self.language)
+        self.punctuator, self.punc_name = punctuators.load_punctuator(self.options, self.card, self.language)
         self.hotwords = expected(self.options.hotwords, self.card)
         load = LoadOptions(
             device=self.options.device,
@@ -239,6 +238,21 @@ def choose(options: ModelOptions, language: str | None) -> tuple[Backend, ModelC
     if options.model != "auto":
         backend, card = recognizer_named(options, language)
         return backend, card, registry.folder_named(options.model) or folder_of(card, options)
+    backend, card = best_here(options, language)
+    if card.name == BUILT_IN:
+        log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
+    else:
+        log.info("using %s, the best recogniser here%s", card.name, f" for {language}" if language else "")
+    return backend, card, folder_of(card, options)
+
+
+def card_of(options: ModelOptions) -> ModelCard:
+    """The recogniser that a session with these options would have; nothing is loaded or downloaded for it."""
+    language = languages.code(options.language)
+    return (best_here if options.model == "auto" else recognizer_named)(options, language)[1]
+
+
+def best_here(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard]:
     here = [
         (backend, card)
         for backend, card in registry.cards()
@@ -251,7 +265,7 @@ def choose(options: ModelOptions, language: str | None) -> tuple[Backend, ModelC
         )
     # A model that somebody took the trouble to pull beats ours; ours beats what merely came with a package.
     # Among those, one made for the language beats one that knows some of it.
-    backend, card = min(
+    return min(
         here,
         key=lambda pair: (
             pair[1].bundled,
@@ -259,11 +273,6 @@ def choose(options: ModelOptions, language: str | None) -> tuple[Backend, ModelC
             not languages.speaks(pair[1].languages[:1], language),
         ),
     )
-    if card.name == BUILT_IN:
-        log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
-    else:
-        log.info("using %s, the best recogniser here%s", card.name, f" for {language}" if language else "")
-    return backend, card, folder_of(card, options)
 
 
 def recognizer_named(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard]:
@@ -297,13 +306,19 @@ def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:
 
 
 def absent(options: ModelOptions) -> Iterator[ModelCard]:
-    """What was named and is not here, so that whoever has a screen can show how it comes."""
-    if options.model != "auto":
-        _, card = recognizer_named(options, languages.code(options.language))
-        if registry.folder_named(options.model) is None and is_absent(card, options):
-            yield card
+    """What was named and is not here, so that whoever has a screen can show how it comes.
+
+    What could not go together anyway is refused first: nobody should wait for gigabytes to hear that.
+    """
+    language, recognizer = languages.code(options.language), card_of(options)
+    spoken = (language,) if language else recognizer.languages
+    check_text(itn=options.itn, script=options.script, languages=spoken)
+    if options.punc is not False and options.punc_model != "auto":
+        punctuators.named(options.punc_model, language or recognizer.languages[0])
+    if options.model != "auto" and registry.folder_named(options.model) is None and is_absent(recognizer, options):
+        yield recognizer
     for card in (*VAD_CARDS, *PUNC_CARDS):
-        if card.name in (options.vad_model, options.punc_model) and is_absent(card, options):
+        if {options.vad_model, options.punc_model} & set(card.names) and is_absent(card, options):
             yield card
 
 
@@ -331,7 +346,7 @@ def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
         return FsmnVad.built_in(options.vad), ours.name
     if wanted in public.names:
         return FsmnVad.from_folder(here_or_fetched(public, options), options.vad), public.name
-    if Path(wanted).is_dir():
+    if registry.is_folder(Path(wanted)):
         return FsmnVad.from_folder(Path(wanted), options.vad), wanted
     hint = did_you_mean(wanted, (public.name, ours.name))
     raise ModelError(f"no VAD model is named {wanted!r}, nor is it a folder; {hint}known: {public.name}, {ours.name}")

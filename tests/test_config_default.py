@@ -113,3 +113,38 @@ def test_a_tilde_is_the_home_in_configuration_too(hub, tmp_path, monkeypatch):
     for how in ({"ASR_CONFIG": "~/my.toml"}, {"ASR_MODEL_DIR": "~/shelf"}):
         result = models("path", "tiny", env={"HOME": str(tmp_path), **how})
         assert result.stdout.decode().strip() == str(tmp_path / "shelf" / "tiny"), said(result)
+
+
+def test_what_is_configured_for_other_models_refuses_nothing(example):
+    unfit = {"ASR_HOTWORD_WEIGHT": "0.5", "ASR_SCRIPT": "hant", "ASR_COMPUTE_TYPE": "int8", "ASR_DEVICE": "cuda"}
+    fitting = asr("transcribe", example, "-q", "--end", "2", "--no-punc", env=unfit)
+    assert fitting.returncode == 0, said(fitting)
+    assert asr("transcribe", example, "--compute-type", "int8", env=unfit).returncode == 2
+
+
+@pytest.mark.parametrize("threads", ["2.7", "0.4", "2.0"])
+def test_a_number_of_things_is_whole(file, example, threads):
+    file.write_text(f"threads = {threads}\n")
+    result = asr("transcribe", example, "--end", "1", "-q")
+    assert (result.returncode, "that is no int" in said(result)) == ((0, False) if threads == "2.0" else (2, True))
+
+
+@pytest.mark.parametrize("option", ["--punc-model", "--vad-model", "--model-dir"])
+def test_a_name_too_long_for_the_disk_is_unknown(example, option):
+    result = asr("transcribe", example, option, "x" * 300)
+    assert result.returncode in (2, 4) and "E-BUG" not in said(result)
+
+
+def test_what_cannot_go_together_is_refused_before_anything_is_downloaded(hub, example):
+    for arguments in (
+        ["--model", "paraformer-en", "--script", "hans"],
+        ["--model", "sphinx", "--punc-model", "ct-punc-c"],
+    ):
+        result = asr("transcribe", example, *arguments)
+        assert result.returncode == 2, said(result)
+    assert not hub.requests
+
+
+def test_a_configuration_directory_may_be_this_one(tmp_path):
+    result = asr("models", "default", cwd=tmp_path, env={"XDG_CONFIG_HOME": "."})
+    assert result.returncode == 0 and result.stdout.decode().strip() == "auto"

@@ -394,3 +394,11 @@ def test_weights_that_changed_since_are_another_model(folders, tmp_path):
         assert identity(session, job, reading) == before
         os.utime(folder / "model.pt", ns=(1, folder.stat().st_mtime_ns + 10**9))
         assert identity(session, job, reading) != before
+
+
+def test_a_result_is_named_after_the_language_of_the_model(folders, tmp_path):
+    soundfile.write(tmp_path / "talk.wav", sounds()[2], 16_000)
+    command = [sys.executable, "-m", "asr", "transcribe", tmp_path / "talk.wav", "--model", folders["paraformer"]]
+    done = subprocess.run([*command, "--no-vad", "--lang-suffix", "-o", tmp_path / "out"], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["talk.zh.txt"]

@@ -9,10 +9,15 @@ from asr_cli.transcript import Segment
 Stage = Callable[[Iterable[Segment]], Iterator[Segment]]
 
 
-def finishers(*, itn: bool, script: str | None, languages: Sequence[str]) -> tuple[Stage, ...]:
-    """The stages that were asked for, in order; `languages` are those that may be heard."""
+def check_text(*, itn: bool, script: str | None, languages: Sequence[str]) -> None:
+    """Refuse what cannot be done with the languages that may be heard."""
     check_itn(itn, languages)
     check_script(script, languages)
+
+
+def finishers(*, itn: bool, script: str | None, languages: Sequence[str]) -> tuple[Stage, ...]:
+    """The stages that were asked for, in order; `languages` are those that may be heard."""
+    check_text(itn=itn, script=script, languages=languages)
     numbers = (inverse_normalizer(),) if itn else ()
     scripts = (converter(script),) if script else ()
     # The rules for numbers know Simplified best: it is made before them, Traditional after.

@@ -132,7 +132,7 @@ def converted(name: str, kind: type, value: Any, source: str) -> Any:
         return truth
     if kind is Path:
         return from_home(str(value))
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (kind is int and isinstance(value, float) and not value.is_integer()):
         raise UsageError(f"{source}: {name} = {value!r}: that is no {kind.__name__}")
     try:
         return kind(value)
@@ -152,7 +152,7 @@ def layers() -> list[Layer]:
 def user_file() -> Path | None:
     """$ASR_CONFIG, else asr/config.toml in the user's configuration directory; None without a home."""
     base = folder_in("XDG_CONFIG_HOME") or from_home("~/.config")
-    return folder_in("ASR_CONFIG") or (base / "asr" / "config.toml" if base.parts[0] != "~" else None)
+    return folder_in("ASR_CONFIG") or (base / "asr" / "config.toml" if base.parts[:1] != ("~",) else None)
 
 
 def is_file(path: Path) -> bool:

@@ -23,6 +23,7 @@ from asr_cli.text import language as languages
 
 if TYPE_CHECKING:
     from asr_cli.options import ModelOptions, ReadOptions
+    from asr_cli.registry import ModelCard
     from asr_cli.session import Transcription
     from asr_cli.transcript import Segment
 
@@ -149,8 +150,17 @@ def total(source: str, reading: "ReadOptions", console: Console) -> float | None
 def suffix(request: Request) -> str:
     if not request.output.lang_suffix:
         return ""
-    code = languages.code(request.recognition.language) or "en"
+    flags = request.recognition
+    code = languages.code(flags.language) or recognizer(flags).languages[0].partition("-")[0]
     return f".{code}"
+
+
+def recognizer(flags: RecognitionFlags) -> "ModelCard":
+    """What is going to recognise, as far as what was asked of it says."""
+    from asr_cli.options import ModelOptions
+    from asr_cli.session import card_of
+
+    return card_of(ModelOptions(model=flags.model, language=flags.language, model_dir=flags.model_dir))
 
 
 def wanted_formats(request: Request, beside: bool) -> str | None:
@@ -220,12 +230,10 @@ def model_options(request: Request) -> "ModelOptions":
     given: dict[str, Any] = {} if flags.batch_seconds is None else {"batch_seconds": flags.batch_seconds}
     return ModelOptions(
         model=flags.model, language=flags.language, model_dir=flags.model_dir, hub=flags.hub,
-        offline=flags.offline, device=flags.device,
-        compute_type=flags.compute_type, hotwords=flags.hotwords,
-        hotword_weight=flags.hotword_weight,
-        threads=flags.threads, vad_model=request.vad.vad_model if request.use_vad.vad else None,
+        offline=flags.offline, hotwords=flags.hotwords, threads=flags.threads,
+        vad_model=request.vad.vad_model if request.use_vad.vad else None,
         vad=endpoint_options(request.vad) if request.use_vad.vad else None, **punctuating(request),
-        **writing(request), **given,
+        **fitting(request), **given,
     )  # fmt: skip
 
 
@@ -237,19 +245,20 @@ def punctuating(request: Request) -> dict[str, Any]:
     return {"punc": flags.punc if "punc" in request.typed else None, "punc_model": flags.punc_model}
 
 
-def writing(request: Request) -> dict[str, Any]:
-    """How text is to be written. What is configured, and not for the language at hand, is for other times."""
-    from asr_cli import registry
+def fitting(request: Request) -> dict[str, Any]:
+    """What is for some models and languages only. What is configured, and not for those at hand, is for other times."""
     from asr_cli.text.itn import writes_numbers_of
     from asr_cli.text.script import is_chinese
 
     flags = request.recognition
-    code = languages.code(flags.language)
-    named = registry.find(flags.model)[1].languages if flags.model != "auto" else None
-    spoken = (code,) if code else named
-    fits_itn = "itn" in request.typed or spoken is None or writes_numbers_of(spoken)
-    fits_script = "script" in request.typed or spoken is None or is_chinese(spoken)
-    return {"itn": flags.itn and fits_itn, "script": flags.script if fits_script else None}
+    card, code = recognizer(flags), languages.code(flags.language)
+    spoken = (code,) if code else card.languages
+    fits = {
+        "itn": writes_numbers_of(spoken), "script": is_chinese(spoken), "hotword_weight": bool(flags.hotwords),
+        "device": flags.device.partition(":")[0] in card.devices,
+        "compute_type": flags.compute_type in card.compute_types,
+    }  # fmt: skip
+    return {name: getattr(flags, name) for name in fits if fits[name] or name in request.typed}
 
 
 def seconds(text: str | None, option: str) -> float | None:
