@@ -98,19 +98,19 @@ def test_a_pickle_that_would_run_something_is_refused_and_does_not_run(tmp_path:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("suffix", [".pt", ".pb", ".safetensors"])
 def test_any_broken_file_is_one_sentence(tmp_path: Path, suffix: str) -> None:
     path, dice = tmp_path / f"model{suffix}", random.Random(0)
-    if suffix == ".pt":
-        torch.save(published(), path)
+    if suffix != ".safetensors":
+        torch.save(published(), path, _use_new_zipfile_serialization=suffix == ".pt")
     else:
         checkpoint.save_safetensors(path, published(), {})
     whole = path.read_bytes()
     wrecks = [b"", b"PK", b"hello", dice.randbytes(500), pickle.dumps([1, 2]), b"version https://git-lfs"]
-    wrecks += [whole[: dice.randrange(len(whole))] for _ in range(30)]
+    wrecks += [whole[: dice.randrange(len(whole))] for _ in range(60)]
     for wreck in wrecks:
         path.write_bytes(wreck)
-        with pytest.raises(ModelError, match=r"model\.(pt|safetensors)"):
+        with pytest.raises(ModelError, match=r"model\.(pt|pb|safetensors)"):
             loaded(path)
 
 

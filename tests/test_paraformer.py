@@ -230,6 +230,10 @@ BROKEN = {
     "rename one of model.pt.avg10, model.pt.ep3 to": lambda f: [
         (f / f"model.pt.{end}").write_bytes(b"") for end in ("ep3", "avg10")
     ] and (f / "model.pt").unlink(),
+    "by sanm_shfit 7, which is too far": lambda f: set_yaml(f, "sanm_shfit: 0", "sanm_shfit: 7"),
+    "the frontend 'DefaultFrontend'": lambda f: set_yaml(f, "frontend: WavFrontend", "frontend: DefaultFrontend"),
+    "wants normalize 'utterance_mvn'": lambda f: set_yaml(f, "frontend: W", "normalize: utterance_mvn\nfrontend: W"),
+    "frontend_conf is no table": lambda f: set_yaml(f, "frontend_conf:", "frontend_conff:"),
     "wants upsample_type 'cnn'": lambda f: set_yaml(f, "cnn_blstm", "cnn"),
     "no vocabulary": lambda f: (f / "tokens.json").unlink(),
     "they do not belong together": lambda f: (f / "tokens.json").write_text(json.dumps(TOKENS[:-1])),
@@ -238,6 +242,7 @@ BROKEN = {
     "missing: predictor.conv.bias": lambda f: drop_tensor(f, "predictor.cif_conv1d.bias"),
     "of another shape": lambda f: set_yaml(f, "linear_units: 48", "linear_units: 64"),
     "normalization of 400 values": lambda f: (f / "am.mvn").write_text(mvn(400)),
+    "cannot be read as a config": lambda f: set_yaml(f, "frontend: Wav", "built: 2024-13-45\nfrontend: Wav"),
     "cannot be read as a configuration": lambda f: (f / "config.yaml").write_text("model: [oops"),
 }  # fmt: skip
 

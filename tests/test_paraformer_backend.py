@@ -402,3 +402,13 @@ def test_a_result_is_named_after_the_language_of_the_model(folders, tmp_path):
     done = subprocess.run([*command, "--no-vad", "--lang-suffix", "-o", tmp_path / "out"], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["talk.zh.txt"]
+
+
+def test_a_vocabulary_is_looked_for_where_the_folder_says(folders, tmp_path):
+    folder = Path(shutil.copytree(folders["paraformer"], tmp_path / "model"))
+    (folder / "tokens.json").rename(folder / "vocab.json")
+    (folder / "configuration.json").write_text(
+        json.dumps({"file_path_metas": {"tokenizer_conf": {"token_list": "vocab.json"}}})
+    )
+    assert look(folder).languages == look(folders["paraformer"]).languages == ("zh-CN", "en")
+    assert len(read_folder(folder).vocabulary) == len(TOKENS)

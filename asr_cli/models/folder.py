@@ -1,18 +1,23 @@
 """A checkpoint folder in FunASR's layouts: today's, and that of releases before 1.0."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from asr_cli import checkpoint
 from asr_cli.errors import ModelError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 # What configuration.json calls each file, and its usual names.
 CONFIGS = ("config", "am_model_config", "vad_model_config"), ("config.yaml", "vad.yaml")
 WEIGHTS = ("init_param", "am_model_name", "vad_model_name"), ("model.safetensors", "model.pt", "model.pb", "vad.pb")
 NORMS = ("cmvn_file", "mvn_file", "vad_mvn_file"), ("am.mvn", "vad.mvn")
+MAY_BE_ZERO = ("sanm_shfit", "l_order", "r_order", "sentence_end_id")
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 
 
@@ -43,7 +48,7 @@ def find_file(folder: Path, names: Names) -> Path | None:
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: a date that is none
         raise ModelError(f"{str(path)!r} cannot be read as a configuration; download the model again") from error
     if not isinstance(found, dict):
         raise ModelError(f"{str(path)!r} is no configuration; download the model again")
@@ -59,3 +64,26 @@ def insist(settings: Mapping[str, Any], expected: Mapping[str, Any], path: Path)
     for name, value in expected.items():
         if settings.get(name, value) != value:
             raise ModelError(f"{str(path)!r} wants {name} {settings[name]!r}; only {value!r} is known here")
+
+
+def section(settings: Mapping[str, Any], name: str, path: Path, *, required: bool = False) -> Mapping[str, Any]:
+    """A table of settings; empty where there is none, unless without it nobody knows what the network is."""
+    found = settings.get(name) or {}
+    if not isinstance(found, dict) or (required and not found):
+        raise ModelError(f"{str(path)!r}: {name} is no table of settings")
+    return found
+
+
+def insist_sizes(conf: "DataclassInstance", path: Path) -> None:
+    """Refuse a configuration with a whole number that is no size."""
+    for name, value in asdict(conf).items():
+        if type(value) is int and value < (0 if name in MAY_BE_ZERO else 1):
+            raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a positive whole number should be")
+
+
+def check_sanm(width: int, n_heads: int, kernel: int, shift: int, path: Path) -> None:
+    """Refuse heads that do not divide a SAN-M block's width, and a memory moved out of its own window."""
+    if width % n_heads:
+        raise ModelError(f"{str(path)!r}: width {width} for {n_heads} heads")
+    if (kernel - 1) // 2 + shift > kernel - 1:
+        raise ModelError(f"{str(path)!r}: a memory of {kernel} moved by sanm_shfit {shift}, which is too far")

@@ -1,7 +1,7 @@
 """Paraformer checkpoints on disk, in the layouts of FunASR."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,18 @@ from asr_cli import checkpoint
 from asr_cli.checkpoint import fitted, known_fields
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
-from asr_cli.models.folder import CONFIGS, NORMS, WEIGHTS, file_of, find_file, insist, read_yaml
+from asr_cli.models.folder import (
+    CONFIGS,
+    NORMS,
+    WEIGHTS,
+    check_sanm,
+    file_of,
+    find_file,
+    insist,
+    insist_sizes,
+    read_yaml,
+    section,
+)
 from asr_cli.models.paraformer import WEIGHTS as PARAFORMER
 from asr_cli.models.paraformer import Config, DecoderConfig, EncoderConfig, Paraformer, PredictorConfig, SeacoParaformer
 from asr_cli.models.paraformer_contextual import WEIGHTS as CONTEXTUAL
@@ -21,7 +32,6 @@ from asr_cli.text.vocabulary import Vocabulary
 VOCABULARIES = ("token_list",), ("tokens.json", "tokens.txt")
 LEXICONS = ("seg_dict_file",), ("seg_dict",)
 SAMPLE_RATES = (16_000, 8_000)
-MAY_BE_ZERO = ("sanm_shfit", "l_order", "r_order")
 # What the classes are called since FunASR 1.0 and before, in small letters without underscores.
 KINDS = {
     "paraformer": "paraformer", "bicifparaformer": "bicif", "seacoparaformer": "seaco",
@@ -30,6 +40,7 @@ KINDS = {
 ENCODERS = ("sanmencoder", "sanm")
 DECODERS = ("paraformersanmdecoder", "paraformerdecodersanm")
 CONTEXTUAL_DECODERS = ("contextualparaformerdecoder", "contextualparaformerdecodersanm")
+FRONTENDS = ("wavfrontend",)
 PREDICTORS = ("cifpredictorv2", "cifpredictorv3")
 # Settings that have one known value here, and those that mean something in training only.
 ENCODER_FIXED = {
@@ -42,6 +53,7 @@ PREDICTOR_FIXED = {"threshold": 1.0, "tail_mask": True}
 TIMES_FIXED = {"upsample_type": "cnn_blstm", "use_cif1_cnn": False}
 FRONTEND_FIXED = {
     "window": "hamming", "frame_length": 25, "frame_shift": 10, "upsacle_samples": True, "snip_edges": True,
+    "lfr_m": 7, "lfr_n": 6,
 }  # fmt: skip
 FRONTEND_IDLE = ("cmvn_file", "dither", "filter_length_max", "filter_length_min")
 IDLE = (
@@ -141,10 +153,10 @@ def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_t
     model = section(settings, "model_conf", path)
     insist(model, MODEL_FIXED, path)
     refuse_unknown(model, (*MODEL_FIXED, *MODEL_KNOWN, *MODEL_IDLE), path)
-    encoder = fields(EncoderConfig, section(settings, "encoder_conf", path), ENCODER_FIXED, path)
-    decoder = fields(DecoderConfig, section(settings, "decoder_conf", path), DECODER_FIXED, path)
+    encoder = fields(EncoderConfig, section(settings, "encoder_conf", path, required=True), ENCODER_FIXED, path)
+    decoder = fields(DecoderConfig, section(settings, "decoder_conf", path, required=True), DECODER_FIXED, path)
     seaco = read_seaco(settings, path) if kind == "seaco" else None
-    predictor = read_predictor(section(settings, "predictor_conf", path), has_times, path)
+    predictor = read_predictor(section(settings, "predictor_conf", path, required=True), has_times, path)
     check_sizes(encoder, (decoder, *([seaco] if seaco else [])), predictor, path)
     return Config(
         n_features=frontend.n_mels * frontend.lfr_m,
@@ -181,27 +193,22 @@ def check_sizes(
 ) -> None:
     stacks: tuple[EncoderConfig | DecoderConfig, ...] = (encoder, *decoders)
     for conf in stacks:
-        insist_positive(conf, path)
-        if encoder.output_size % conf.attention_heads:
-            raise ModelError(f"{str(path)!r}: width {encoder.output_size} for {conf.attention_heads} heads")
-    insist_positive(predictor, path)
+        insist_sizes(conf, path)
+        check_sanm(encoder.output_size, conf.attention_heads, conf.kernel_size, conf.sanm_shfit, path)
+    insist_sizes(predictor, path)
     if predictor.idim != encoder.output_size:
         raise ModelError(f"{str(path)!r}: a predictor {predictor.idim} wide on an encoder {encoder.output_size} wide")
     if decoders[0].num_blocks > decoders[0].att_layer_num:
         raise ModelError(f"{str(path)!r} wants decoder blocks without attention, which no Paraformer here has")
 
 
-def insist_positive(conf: EncoderConfig | DecoderConfig | PredictorConfig | Frontend, path: Path) -> None:
-    for name, value in asdict(conf).items():
-        if isinstance(value, int) and value < (0 if name in MAY_BE_ZERO else 1):
-            raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a positive whole number should be")
-
-
 def read_frontend(settings: Mapping[str, Any], path: Path) -> Frontend:
-    values = section(settings, "frontend_conf", path)
+    expect(settings, "frontend", FRONTENDS, path)
+    insist(settings, {"normalize": None}, path)  # beyond am.mvn
+    values = section(settings, "frontend_conf", path, required=True)
     insist(values, FRONTEND_FIXED, path)
     found: Frontend = known_fields(Frontend, values, path, ignored=(*FRONTEND_FIXED, *FRONTEND_IDLE))
-    insist_positive(found, path)
+    insist_sizes(found, path)
     if found.fs not in SAMPLE_RATES:
         raise ModelError(f"{str(path)!r} wants sound at {found.fs} Hz; only 16000 and 8000 are known here")
     return found
@@ -220,13 +227,6 @@ def read_vocabulary(folder: Path, settings: Mapping[str, Any]) -> Vocabulary:
 def expect(settings: Mapping[str, Any], name: str, known: tuple[str, ...], path: Path) -> None:
     if plain(settings.get(name)) not in known:
         raise ModelError(f"{str(path)!r} wants the {name} {settings.get(name)!r}, which is not known here")
-
-
-def section(settings: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
-    found = settings.get(name) or {}
-    if not isinstance(found, dict):
-        raise ModelError(f"{str(path)!r}: {name} is no table of settings")
-    return found
 
 
 def fields(kind: type, values: Mapping[str, Any], fixed: Mapping[str, Any], path: Path) -> Any:

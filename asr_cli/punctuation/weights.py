@@ -12,13 +12,14 @@ import torch
 from asr_cli import checkpoint
 from asr_cli.errors import ModelError
 from asr_cli.models.ct_punc import WEIGHTS, Config, CtPuncNet
-from asr_cli.models.folder import file_of, find_file, insist, read_yaml
+from asr_cli.models.folder import check_sanm, file_of, find_file, insist, insist_sizes, read_yaml, section
 from asr_cli.punctuation.vocabulary import Lexicon, SpokenVocabulary
 from asr_cli.text.vocabulary import Vocabulary
 
 OWN = "ct_punc_en.safetensors"
 CONFIGS = ("config", "punc_config"), ("config.yaml", "punc.yaml")
 MODELS = ("init_param", "punc_model_name"), ("model.safetensors", "model.pt", "model.pb", "punc.pb")
+MARKS = ("<unk>", "_", "，", "。", "？", "、", ",", "?")  # as the published configurations write them
 VOCABULARIES = ("token_list",), ("tokens.json", "tokens.txt")
 DICTIONARY = ("jieba_usr_dict",), ("jieba_usr_dict",)
 # What the classes have been called, before FunASR 1.0 and since, and whether they are the realtime one.
@@ -64,20 +65,28 @@ def read_vocabulary(folder: Path, settings: Mapping[str, Any]) -> Vocabulary:
 
 def read_config(settings: Mapping[str, Any], path: Path, n_words: int) -> Config:
     name = settings.get("punctuation") or settings.get("model")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise ModelError(f"{str(path)!r} describes no CT-Transformer (model: {name!r})")
     realtime = KINDS[name]
-    values = {**new_names(settings, realtime), **(settings.get("model_conf") or {})}
-    encoder = settings.get("encoder_conf") or {}
+    values = {**new_names(settings, realtime), **section(settings, "model_conf", path)}
+    encoder = section(settings, "encoder_conf", path)
     if settings.get("encoder", ENCODERS[realtime][0]) not in ENCODERS[realtime]:
         raise ModelError(f"{str(path)!r} has the encoder {settings['encoder']!r}; known here: {ENCODERS[realtime][0]}")
     insist(encoder, ENCODER_FIXED, path)
     values.update(encoder)
-    values["punc_list"] = tuple(values.get("punc_list") or settings.get("punc_list") or ())
+    values["punc_list"] = marks_of(values.get("punc_list") or settings.get("punc_list"), path)
     given = {"vocab_size": n_words, "realtime": realtime}
     config: Config = checkpoint.known_fields(Config, values | given, path, ignored=(*ENCODER_FIXED, *IDLE))
     check(config, path)
     return config
+
+
+def marks_of(found: object, path: Path) -> tuple[str, ...]:
+    marks = found if isinstance(found, list | tuple) else ()
+    unknown = [mark for mark in marks if mark not in MARKS]
+    if not marks or unknown:
+        raise ModelError(f"{str(path)!r}: {unknown or found} in punc_list is no mark that is known here")
+    return tuple(marks)
 
 
 def new_names(settings: Mapping[str, Any], realtime: bool) -> dict[str, Any]:
@@ -91,6 +100,8 @@ def new_names(settings: Mapping[str, Any], realtime: bool) -> dict[str, Any]:
 
 
 def check(config: Config, path: Path) -> None:
+    insist_sizes(config, path)
+    check_sanm(config.output_size, config.attention_heads, config.kernel_size, config.sanm_shfit, path)
     if config.punc_list[config.sentence_end_id : config.sentence_end_id + 1] != ("。",):
         raise ModelError(f"{str(path)!r}: punc_list {list(config.punc_list)} has no 。 at {config.sentence_end_id}")
     if config.embed_unit != config.input_size or config.att_unit != config.output_size:

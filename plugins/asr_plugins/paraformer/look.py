@@ -1,7 +1,9 @@
 """What a folder holds, from its configuration alone: no torch, no weights."""
 
 import json
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from asr_cli.registry import ModelCard
@@ -46,16 +48,30 @@ def look(folder: Path) -> ModelCard | None:
 
 def config_name(folder: Path) -> str:
     """What configuration.json calls the configuration, else its usual name."""
+    return next(named(folder, "config", "am_model_config"), CONFIG)
+
+
+def named(folder: Path, *keys: str) -> Iterator[str]:
+    """The files that configuration.json names under one of the keys, at whatever depth, and that are there."""
     try:
         metas = json.loads((folder / "configuration.json").read_text(encoding="utf-8-sig"))
-        named = metas.get("file_path_metas", {}).get("config") or metas["model"]["model_config"]["am_model_config"]
-        return named if (folder / named).is_file() else CONFIG
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return CONFIG
+    except (OSError, ValueError, RecursionError):
+        return
+    for key, name in leaves(metas):
+        if key in keys and os.path.isfile(folder / name):  # noqa: PTH113 - which never raises
+            yield name
+
+
+def leaves(tree: object) -> Iterator[tuple[str, str]]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if isinstance(value, str):
+                yield key, value
+            yield from leaves(value)
 
 
 def vocabulary(folder: Path) -> str | None:
-    for name in VOCABULARIES:
+    for name in (*named(folder, "token_list"), *VOCABULARIES):
         try:
             # JSON may hold its characters escaped.
             text = (folder / name).read_text(encoding="utf-8", errors="replace")
