@@ -1,5 +1,6 @@
 """`asr models default`: the one option that the program writes, into a file that is somebody's."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -148,3 +149,12 @@ def test_what_cannot_go_together_is_refused_before_anything_is_downloaded(hub, e
 def test_a_configuration_directory_may_be_this_one(tmp_path):
     result = asr("models", "default", cwd=tmp_path, env={"XDG_CONFIG_HOME": "."})
     assert result.returncode == 0 and result.stdout.decode().strip() == "auto"
+
+
+def test_a_configured_folder_may_begin_at_home(example, tmp_path):
+    (tmp_path / "words.txt").write_text("morning\n")
+    configured = {"HOME": str(tmp_path), "ASR_HOTWORDS": "~/words.txt", "ASR_VAD_MODEL": "~/nowhere"}
+    result = asr("transcribe", example, "--end", "2", env=configured)
+    assert result.returncode == 4 and f"named '{tmp_path}/nowhere'" in said(result)
+    result = asr("transcribe", example, "--end", "3", "-f", "json", env={**configured, "ASR_VAD_MODEL": "auto"})
+    assert json.loads(result.stdout)["hotwords"] == [{"text": "morning", "hits": 1}]

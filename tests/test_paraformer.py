@@ -140,31 +140,28 @@ def test_integrate_and_fire_is_what_a_loop_over_frames_says(seed):
     rows = Rows(lengths.tolist())
     x, alphas = torch.randn(rows.n_rows, 3), torch.rand(rows.n_rows) * rng.random()
     fired = integrate_and_fire(x, alphas, rows, tail=0.45)
-    embeds, frames, counts = [], [], []
+    embeds, counts = [], []
     for part, weight in zip(rows.split(x), rows.split(alphas), strict=True):
-        one, at = loop(part.double(), [*weight.double().tolist(), 0.45])
+        one = loop(part.double(), [*weight.double().tolist(), 0.45])
         embeds += one
-        frames += at
         counts.append(len(one))
     assert fired.rows.lengths == tuple(counts)
-    assert fired.frames.tolist() == frames
     if embeds:
         torch.testing.assert_close(fired.embeds.double(), torch.stack(embeds), atol=1e-5, rtol=1e-4)
 
 
 def loop(x, alphas):
     x = torch.cat([x, x.new_zeros(1, x.shape[1])])
-    weight, total, embeds, frames = 0.0, x.new_zeros(x.shape[1]), [], []
+    weight, total, embeds = 0.0, x.new_zeros(x.shape[1]), []
     for t, alpha in enumerate(alphas):
         if weight + alpha >= 1:
             embeds.append(total + (1 - weight) * x[t])
-            frames.append(t)
             weight += alpha - 1
             total = weight * x[t]
         else:
             weight += alpha
             total = total + alpha * x[t]
-    return embeds, frames
+    return embeds
 
 
 @pytest.mark.parametrize(

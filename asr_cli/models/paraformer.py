@@ -200,7 +200,6 @@ class SeacoParaformer(Paraformer):
         super().__init__(config)
         width = config.encoder.output_size
         assert config.seaco is not None
-        self.n_heads = config.seaco.attention_heads
         self.hotword_encoder = nn.LSTM(width, width, 2, batch_first=True)
         self.hotword_decoder = ParaformerDecoder(config.seaco, width, width)
         self.hotword_output = nn.Linear(width, config.n_tokens)

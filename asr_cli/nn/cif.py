@@ -35,12 +35,10 @@ class Alphas(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """Tokens as integrate-and-fire gives them: `embeds` (U, D), which are of which sequence, and the frame within its
-    sequence at which each fired (U,); one that only the tail completed fires behind the last frame."""
+    """Tokens as integrate-and-fire gives them: `embeds` (U, D), and which are of which sequence."""
 
     embeds: Tensor
     rows: Rows
-    frames: Tensor
 
 
 def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0.0) -> Fired:
@@ -69,10 +67,7 @@ def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0
     for weight, token in ((alphas - rest, n_before), (rest, n_after)):
         place = torch.where(token < limit, first + token, tokens.n_rows)
         embeds.index_add_(0, place, weight.unsqueeze(1) * x)
-    frames = rows.counts[tokens.owners]
-    done = fires & (n_after <= limit)
-    frames[(first + n_after - 1)[done]] = rows.positions[done]
-    return Fired(embeds[:-1], tokens, frames)
+    return Fired(embeds[:-1], tokens)
 
 
 def last(grid: Tensor, rows: Rows) -> Tensor:

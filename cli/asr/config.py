@@ -132,6 +132,8 @@ def converted(name: str, kind: type, value: Any, source: str) -> Any:
         return truth
     if kind is Path:
         return from_home(str(value))
+    if kind is str and str(value).startswith("~"):
+        return str(from_home(value))  # which no shell has done
     if isinstance(value, bool) or (kind is int and isinstance(value, float) and not value.is_integer()):
         raise UsageError(f"{source}: {name} = {value!r}: that is no {kind.__name__}")
     try:
