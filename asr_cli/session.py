@@ -19,7 +19,7 @@ from asr_cli.protocols import Vad
 from asr_cli.registry import Backend, LoadOptions, ModelCard, did_you_mean
 from asr_cli.text import language as languages
 from asr_cli.text.finish import check_text, finishers
-from asr_cli.text.hotwords import read_hotwords
+from asr_cli.text.hotwords import as_written, read_hotwords
 from asr_cli.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Session:
         self.vad, self.vad_name = load_vad(self.options)
         self.punctuator, self.punc_name = punctuators.load_punctuator(self.options, self.card, self.language)
         self.hotwords = expected(self.options.hotwords, self.card)
+        self.written = as_written(self.hotwords, self._finishers)  # as a transcript has them
         load = LoadOptions(
             device=self.options.device,
             threads=self.options.threads,

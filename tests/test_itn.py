@@ -50,6 +50,11 @@ WRITTEN = {
     "en units": ("six feet and five kilometers per hour", "6| feet| and| 5| kilometers| per| hour"),
     "en ordinal": ("the twenty first century", "the| 21st| century"),
     "en and": ("a hundred and twenty people", "120| people"),
+    "en ordinal of a class": ("the twenty fourth class", "the| 24th| class"),
+    "en range downwards": ("from twenty to ten percent", "from| 20| to| 10%"),
+    "en range upwards": ("thirty to six hundred people", "30| to| 600| people"),
+    "zh measures side by side": ("三 十 六 度 五 十 米 五 个 人", "36|度|50|米|五|个|人"),
+    "zh eleven": ("十 一 假 条", "11|假|条"),
     "en two numbers": ("between fifty and sixty", "between| 50| and| 60"),
     "en range": ("ten to fifteen people", "10| to| 15| people"),
     "en between": ("between ten and fifteen people", "between| 10| and| 15| people"),
@@ -98,6 +103,7 @@ SPOKEN = """
     十分高兴 十有八九 三三两两 双十一 十字路口 二百五 几十个 十几个 数十亿 三四个 七八十 三十一二岁 十一点一刻
     十乘二十毫米 九九八十一 百分百 三十而立 十二分高兴 十一一 三四十个人 七八个 一二年级 周一三五 一二三四五 三百四百块
     两点二十五分钟 八点八分 三点零五 下午三点二十个人 下午三点五个人 九点半个小时 快一点三个人 快一点三万人 三点四五个人
+    一百单八将 一百單八將 三十六度五 三十六度五的 十二米五 十一假期 十一国庆 十一國慶 十一期间 十一小长假
     三百一个月 三千两银子 三到五百人 百分之五到十 三又四分之三 三月二十五 廿五 三百貳十 第一比第二 五比三大
 """
 SPOKEN_ENGLISH = (
@@ -113,6 +119,11 @@ SPOKEN_ENGLISH = (
     "twenty two thirds", "one twentieth of it", "double oh seven", "twenty past six", "half past six",
     "two hundred twenty four seven", "a hundred and one fifty", "two and a half million dollars", "the dot com bubble",
     "version two dot five", "three dot com",
+    "twenty third party apps", "sixty first class passengers", "fifty first aid kits", "twenty third-party apps",
+    "one hundred first time buyers", "two thousand first edition copies", "a hundred and twenty third world countries",
+    "thirty first grade kids", "forty first name tags", "forty second hand cars", "twenty fifth graders",
+    "twenty to six", "it is twenty five to nine", "at twenty to six pm", "twenty to six o'clock",
+    "odds of twenty to one", "twenty after six", "twenty till six", "From Twenty To Six",
 )  # fmt: skip
 
 

@@ -1,3 +1,4 @@
+import queue
 import threading
 import time
 
@@ -60,8 +61,53 @@ def test_whoever_stops_early_leaves_no_thread_and_no_open_generator():
 
 
 def test_nothing_is_pulled_before_somebody_asks():
-    def items():
-        raise AssertionError("pulled")
-        yield
+    pulled = threading.Event()
 
-    ahead(items())
+    def items():
+        pulled.set()
+        yield 1
+
+    iterator = ahead(items())
+    assert not pulled.wait(0.2)
+    assert list(iterator) == [1] and pulled.is_set()
+
+
+class Gone:
+    def __iter__(self):
+        raise OSError("the disk is gone")
+
+
+def spoiled_when_closed():
+    try:
+        yield 1
+    finally:
+        raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize("items", [Gone, spoiled_when_closed])
+def test_an_error_before_the_first_item_or_after_the_last_keeps_nobody_waiting(items):
+    raised = queue.Queue()
+
+    def pull():
+        try:
+            list(ahead(items()))
+        except OSError as error:
+            raised.put(str(error))
+
+    threading.Thread(target=pull, daemon=True).start()  # so that waiting for ever would be a failure, and no hang
+    assert raised.get(timeout=5) == "the disk is gone"
+
+
+def test_an_error_while_closing_keeps_nobody_waiting():
+    class Stuck:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise StopIteration
+
+        def close(self):
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(ahead(Stuck()))

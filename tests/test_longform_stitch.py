@@ -261,7 +261,8 @@ def test_equal_words_at_different_times_are_different_words() -> None:
 @pytest.mark.parametrize(
     ("last", "first", "joined"),
     [(" went", "home", " home"), (" went", " home", " home"), ("回", " 家", "家"), ("回", "家", "家"),
-     ("说", "hi", "hi"), (" said", ",", ","), ("。", " ok", " ok")],
+     ("说", "hi", "hi"), (" said", ",", ","), ("。", " ok", " ok"),
+     ("ไทย", "คือ", "คือ"), ("ខ្មែរ", " ជា", "ជា"), (" \uffa1", "\uffa4", " \uffa4")],
 )  # fmt: skip
 def test_a_seam_has_a_space_where_the_script_wants_one(last: str, first: str, joined: str) -> None:
     stitched = two([Word(last, 1.0, 1.5)], [Word(first, 5.0, 5.5)], (3.0, 4.0))

@@ -32,6 +32,17 @@ def test_ids_may_stand_beside_the_tokens(tmp_path: Path) -> None:
     assert Vocabulary.from_file(tmp_path / "words.txt").tokens == ("<blank>", "你", "好")
 
 
+@pytest.mark.parametrize("blank", ["\u3000", "\x85", "\xa0", " ", "a b"])
+def test_a_token_beside_its_id_may_be_blank_or_have_blanks(tmp_path: Path, blank: str) -> None:
+    (tmp_path / "tokens.txt").write_text(f"<blank> 0\n你 1\n{blank} 2\n<unk> 3\n", encoding="utf-8")
+    assert Vocabulary.from_file(tmp_path / "tokens.txt").tokens == ("<blank>", "你", blank, "<unk>")
+
+
+def test_a_few_tokens_with_numbers_are_no_ids(tmp_path: Path) -> None:
+    (tmp_path / "tokens.txt").write_text("<blank>\nwindows 11\n好\n<unk>\n", encoding="utf-8")
+    assert Vocabulary.from_file(tmp_path / "tokens.txt").tokens == ("<blank>", "windows 11", "好", "<unk>")
+
+
 def test_an_inline_list_is_a_vocabulary() -> None:
     assert Vocabulary.from_list(["a", "b"], source="config.yaml").id("b") == 1
 
@@ -39,7 +50,7 @@ def test_an_inline_list_is_a_vocabulary() -> None:
 def test_tokens_and_ids_find_each_other() -> None:
     vocabulary = Vocabulary(TOKENS)
     assert [vocabulary.id(token) for token in TOKENS] == list(range(len(vocabulary)))
-    assert vocabulary.pieces(range(len(vocabulary))) == TOKENS
+    assert tuple(map(vocabulary.piece, range(len(vocabulary)))) == TOKENS
     assert vocabulary.id("她") == vocabulary.unknown == 5
     assert "你" in vocabulary and "她" not in vocabulary
 
@@ -63,6 +74,9 @@ def test_sentencepiece_shows_in_the_tokens() -> None:
         ("tokens.txt", b"a\nb\na\n", "'a' more than once"),
         ("tokens.txt", b"a\n\nb\n", "line 2 of .* is empty"),
         ("tokens.txt", b"a 1\nb 2\n", "are not 0, 1, 2"),
+        ("tokens.txt", b"a 0\nb 1\n 2\nc 3\n", "line 3 of .* is ' 2', no token with its id"),
+        ("tokens.txt", b"a 0\nb 1\nc\n", "line 3 of .* is 'c', no token with its id"),
+        ("tokens.txt", b"a 0\n\nb 1\n", "line 2 of .* is '', no token with its id"),
         ("tokens.txt", b"\xff\xfe\x00", "cannot read"),
         ("tokens.json", b"{}", "holds dict, not a list"),
         ("tokens.json", b'"abc"', "holds str, not a list"),
@@ -86,7 +100,7 @@ def test_a_missing_vocabulary_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("index", [-1, 6])
 def test_an_id_beyond_the_vocabulary_is_said(index: int) -> None:
     with pytest.raises(ModelError, match="do not belong together"):
-        Vocabulary(TOKENS).pieces([index])
+        Vocabulary(TOKENS).piece(index)
 
 
 @pytest.mark.shared

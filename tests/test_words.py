@@ -53,6 +53,23 @@ MATRIX = {
     "abbreviation after an article": ("a d v d and a u turn on a 4 g", "a| DVD| and| a| u| turn| on| a| 4G"),
     "abbreviation that begins as an article": ("use a p i or a t m", "use| API| or| ATM"),
     "abbreviation before a first person": ("at 5 p m i left", "at| 5| PM| I| left"),
+    "a letter before a first person": (
+        "plan b i think vitamin c i don't",
+        "plan| b| I| think| vitamin| c| I| don't",
+    ),
+    "a letter before an article": (
+        "with plan b a lot of vitamin e a day",
+        "with| plan| b| a| lot| of| vitamin| e| a| day",
+    ),
+    "a letter before a count": ("vitamin c 3 times a day", "vitamin| c| 3| times| a| day"),
+    "a letter and a digit at the end": ("see the g 8", "see| the| G8"),
+    "abbreviation of two that ends as a word": (
+        "the u i of a c i job in l a was",
+        "the| UI| of| a| CI| job| in| LA| was",
+    ),
+    "abbreviation of two that ends as a word in zh": ("用 b i 做", "用|BI|做"),
+    "abbreviation before more first persons": ("on t v i saw the u s i love", "on| TV| I| saw| the| US| I| love"),
+    "abbreviation that only seems to end as a word": ("the f b i said h r a is", "the| FBI| said| HRA| is"),
     "abbreviation with a in zh": ("用 a p k 和 a d v d", "用|APK|和|ADVD"),
     "abbreviation with numbers": ("一 m p 3 一 4 g 一 g 2 0 一 r & b", "一|MP3|一|4G|一|G20|一|R&B"),
     "abbreviation beside zh letters": ("a 和 b", "a|和|b"),
@@ -168,7 +185,7 @@ def test_every_token_of_a_published_vocabulary_is_a_word_with_its_times(paraform
 @pytest.mark.shared
 @given(st.lists(st.integers(0, 8403) | st.integers(0, 8403).map(lambda i: i * 47 % 8404), max_size=30))
 def test_tokens_of_a_published_vocabulary_in_any_order_lose_nothing(paraformer: Vocabulary, ids: list[int]) -> None:
-    heard = [Piece(token, float(i), i + 1.0) for i, token in enumerate(paraformer.pieces(ids))]
+    heard = [Piece(token, float(i), i + 1.0) for i, token in enumerate(map(paraformer.piece, ids))]
     words = join(heard)
     assert letters("".join(word.text for word in words)) == letters("".join(map(body, heard)))
     check_times(heard, words)

@@ -131,7 +131,13 @@ def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool,
 
 
 def info(heard: Transcription, session: Session) -> Info:
-    return Info(language=heard.language, duration=heard.duration, model=heard.model, hotwords=session.hotwords)
+    return Info(
+        language=heard.language,
+        duration=heard.duration,
+        model=heard.model,
+        hotwords=session.hotwords,
+        written=session.written,
+    )
 
 
 def make_folder(folder: Path) -> None:

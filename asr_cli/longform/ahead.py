@@ -42,19 +42,24 @@ class Puller(Generic[T]):
         self.thread = threading.Thread(target=self.pull, name="reading ahead", daemon=True)
 
     def pull(self) -> None:
+        try:
+            self.pull_all()
+        except BaseException as error:  # whatever it is, it belongs to whoever is waiting
+            self.error = error
+        finally:
+            self.put(None)
+
+    def pull_all(self) -> None:
         iterator = iter(self.items)
         try:
             for item in iterator:
                 if not self.put((item,)):
                     return
-        except BaseException as error:  # whatever it is, it belongs to whoever is waiting
-            self.error = error
         finally:
             # Here, not where the rest is cleared away: a generator is closed by the thread that runs it.
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
-            self.put(None)
 
     def put(self, item: tuple[T] | None) -> bool:
         """Whether somebody still wants it."""

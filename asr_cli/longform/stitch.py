@@ -12,21 +12,11 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from asr_cli.longform.align import MARGIN, Pair, align, centre
+from asr_cli.text.characters import is_unspaced
 from asr_cli.transcript import Segment, Word
 
 LOSS = 0.1  # what dropping a word costs at the least, at the edge of its piece, where half of it may be missing
 DISTANCE = 0.1  # what joining costs at the overlap's ends rather than in its middle; less than any lost word
-
-UNSPACED = (
-    (0x2E80, 0x312F),  # radicals, punctuation, kana, bopomofo; Hangul letters follow
-    (0x3190, 0xA4CF),  # Han
-    (0xF900, 0xFAFF),  # Han for compatibility
-    (0xFF00, 0xFFEF),  # full width
-    (0x20000, 0x3FFFF),  # rarer Han
-    (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-)
 
 
 class Column(NamedTuple):
@@ -199,13 +189,8 @@ def spaced(earlier: str, text: str) -> str:
     (' home', '家', ',')
     """
     bare = text.lstrip()
-    if not bare or unspaced(bare[0]):
+    if not bare or is_unspaced(bare[0]):
         return bare
-    if bare[0].isalnum() and earlier and not unspaced(earlier[-1]):
+    if bare[0].isalnum() and earlier and not is_unspaced(earlier[-1]):
         return " " + bare
     return text
-
-
-def unspaced(char: str) -> bool:
-    """Whether the character belongs to a script written without spaces, or to its punctuation."""
-    return any(first <= ord(char) <= last for first, last in UNSPACED)

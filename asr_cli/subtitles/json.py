@@ -35,13 +35,12 @@ class JsonWriter:
             "model": info.model,
         }
         if info.hotwords:
-            rest["hotwords"] = [{"text": word, "hits": self.count(word)} for word in info.hotwords]
+            text = "\n".join(self.lines)
+            spelled = [(word, info.written.get(word, word)) for word in info.hotwords]
+            rest["hotwords"] = [{"text": word, "hits": n_hits(word, text, written)} for word, written in spelled]
         for name, value in rest.items():
             self.file.write(f",\n  {dumps(name)}: {dumps(value)}")
         self.file.write("\n}\n")
-
-    def count(self, hotword: str) -> int:
-        return n_hits(hotword, "\n".join(self.lines))
 
 
 def as_object(number: int, segment: Segment, *, word_times: bool = True) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every format agrees on: how it is asked for, fed and finished."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -24,12 +25,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Info:
-    """What is known of a recording when it ends. `duration` in seconds; `hotwords` are those that were expected."""
+    """What is known of a recording when it ends. `duration` in seconds; `hotwords` are those that were expected.
+
+    written: how those hotwords are spelled in the transcript's digits and script.
+    """
 
     language: str | None = None
     duration: float | None = None
     model: str | None = None
     hotwords: tuple[str, ...] = ()
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sink(Protocol[Item]):

@@ -16,6 +16,16 @@ BEGIN_WITH_A = """
     asic asmr asr atf atm atp atv av avi aws
 """
 WITH_A = frozenset(BEGIN_WITH_A.split())
+# Abbreviations, and not a letter with "I" or "a" behind it.
+END_WITH_WORD = frozenset(("ai", "bi", "ci", "pi", "ui", "ba", "da", "ga", "la", "ma", "pa", "qa", "va", "wa"))
+# But for what has a letter for a name: "plan b a lot", "vitamin c i think".
+HAVE_LETTERS = """
+    appendix block class drive exhibit gate grade group hepatitis letter line option part plan platform point schedule
+    section side step terminal type vitamin zone
+"""
+LETTERED = frozenset(HAVE_LETTERS.split())
+# Abbreviations that are whole, so that the "i" behind them is a word.
+BEFORE_I = frozenset(("ai", "am", "cd", "dc", "dvd", "la", "ny", "nyc", "pm", "tv", "uk", "us", "usa"))
 
 
 def abbreviated(words: Sequence[Word]) -> Iterator[Word]:
@@ -25,7 +35,7 @@ def abbreviated(words: Sequence[Word]) -> Iterator[Word]:
     for found in SPELLED.finditer(kinds):
         start, end = found.span()
         start += begins_with_article(words, start, end)
-        end -= spelled(words[start:end]) in ("ami", "pmi")  # "at 5 p m i left"
+        end -= ends_with_word(words, start, end)
         letters = spelled(words[start:end])
         if are_words(letters) or end - start == 1:
             continue
@@ -44,6 +54,25 @@ def begins_with_article(words: Sequence[Word], start: int, end: int) -> bool:
     if words[start].text.lower() != "a" or spelled(words[start:end]) in WITH_A:
         return False
     return any(word.text.isascii() and word.text.isalpha() for word in (*words[:start][-1:], *words[end:][:1]))
+
+
+def ends_with_word(words: Sequence[Word], start: int, end: int) -> bool:
+    """Whether what comes last goes with the words behind it: "plan b i think", "5 p m i left", "vitamin c 3 times"."""
+    run = words[start:end]
+    kinds, letters = "".join(map(kind, run)), spelled(run)
+    if kinds == "ld":
+        return len(run[-1].text) == 1 and is_english(words, end)
+    if kinds[-1] != "l" or letters[-1] not in WORDS:
+        return False
+    if letters[-1] == "i" and letters[:-1] in BEFORE_I:
+        return True
+    if len(run) != 2 or letters == "ai" or not is_english(words, start - 1) or not is_english(words, end):
+        return False
+    return letters not in END_WITH_WORD or words[start - 1].text.lower() in LETTERED
+
+
+def is_english(words: Sequence[Word], index: int) -> bool:
+    return 0 <= index < len(words) and words[index].text.isascii() and words[index].text[0].isalpha()
 
 
 def are_words(letters: str) -> bool:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from asr_cli.text.chinese_readings import (
     DIGIT,
+    ONES,
     SIMPLIFIED,
     is_cardinal,
     is_clock,
@@ -37,7 +38,8 @@ PHRASES = """
     百分百 九一八 八九不离十 十有八九 三三两两 七七八八 三五成群 三十而立 四十不惑 五十知天命 六十耳顺 十字 十足
     十全十美 十恶不赦 十里洋场 十拿九稳 十面埋伏 十指连心 十万火急 十万个为什么 十之八九 十年寒窗 十年树木
     十八般 十三经 双十一 双十二 三十六计 七十二变 九九八十一 三七二十一 三下五除二 一百零八将 五十步笑百步
-    一千零一夜 三十年河东 三十年河西 大年三十 百八十 百十来 一五一十 二百五 十堰 十三陵 十三香 十一黄金周 十一长假
+    一千零一夜 三十年河东 三十年河西 大年三十 百八十 百十来 一五一十 二百五 十堰 十三陵 十三香
+    十一黄金周 十一长假 十一小长假 十一假期 十一国庆 十一期间 十一放假 十一出游 十一旅游
 """
 KEPT = re.compile("|".join((
     *(f"(?<!{NUMERAL}){phrase}(?!十)" for phrase in PHRASES.split()),
@@ -45,6 +47,8 @@ KEPT = re.compile("|".join((
     f"几十{NUMERAL}*|(?<![函次人分级系倍参指点])数十[百千万亿]*",
     f"{N}几",
     f"{N}点[一三]刻",
+    f"{N}单{N}",  # 一百单八将: 108
+    f"{N}[度米斤尺][{ONES}](?![{DIGIT}十百千万亿点月分个])",  # 三十六度五: half a number would be in digits
     f"{N}乘{N}",
     f"(?<=[0-9]){N}|{N}(?=[0-9])",  # the rest of a number that is already half in digits
 )))  # fmt: skip

@@ -3,7 +3,9 @@
 import re
 
 # Positions stay: a character for a character. What a number is made of, and what stands at one.
-SIMPLIFIED = str.maketrans("點萬億兩〇負數幾個塊歲號時鐘鍾倍員來現開", "点万亿两零负数几个块岁号时钟钟倍员来现开")
+SIMPLIFIED = str.maketrans(
+    "點萬億兩〇負數幾個塊歲號時鐘鍾員來現開單國慶間長黃遊旅", "点万亿两零负数几个块岁号时钟钟员来现开单国庆间长黄游旅"
+)
 ONES = "零一二三四五六七八九"
 DIGIT = f"{ONES}幺"
 UNITS = ((10**8, "亿"), (10**4, "万"), (1000, "千"), (100, "百"), (10, "十"))

@@ -7,10 +7,10 @@ Small numbers stay where the library leaves them, and so do the words around a n
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 from asr_cli.text.edits import Edit
+from asr_cli.text.english_ranges import MERIDIEM, O_CLOCK, Numeral, agreeing
 from asr_cli.text.english_readings import (
     digit_of,
     is_amount,
@@ -20,8 +20,6 @@ from asr_cli.text.english_readings import (
     is_ordinal,
     is_year,
     ordinal,
-    plain,
-    values,
 )
 from asr_cli.text.normalize import TENS, UNITS
 
@@ -39,8 +37,6 @@ KEPT = re.compile(r"\b(?:twenty[ -]four[ -]seven|(?:nine|seven)[ -]eleven)\b", r
 PERCENT = re.compile(r" (?:percent|per cent)\b", re.IGNORECASE)
 CURRENCY = "(?:dollar|euro|pound|yen|cent)s?"
 MONEY = re.compile(rf" ({CURRENCY})\b(?!['’])", re.IGNORECASE)
-MERIDIEM = re.compile(r" (?:[AP]M|pm|[ap] m|[ap]\.m\.)(?![A-Za-z])")
-O_CLOCK = re.compile(r" o(?:['’]| )?clock\b", re.IGNORECASE)
 DAYTIME = re.compile(r" (?:in the (?:morning|afternoon|evening)|at night)\b", re.IGNORECASE)
 MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 AT = re.compile(r"\b(?:at|by|until|till|since|before|after|around|about|from) $", re.IGNORECASE)
@@ -50,6 +46,17 @@ IN = re.compile(
     rf"(?:{MONTHS})(?: [a-z-]+){{0,3}}) $",
     re.IGNORECASE,
 )
+# First or third by name, however many there are: twenty third party apps, fifty first aid kits.
+COMPOUND = re.compile(
+    r"[ -](?:aid|base|baseman|basemen|born|choice|class|cousins?|dates?|degree|draft|edition|ever|gear|gen|generation|"
+    r"grade|graders?|half|hand|lady|ladies|language|lieutenants?|light|love|mate|movers?|names?|nations?|night|"
+    r"offenders?|officers?|order|party|parties|past|persons?|place|prizes?|quarter|rank|rate|refusal|responders?|round|"
+    r"row|sergeants?|step|strike|string|team|tier|times?|timers?|violins?|wave|wheels?|wives|world|year)(?![a-z])",
+    re.IGNORECASE,
+)
+SCHOOL = re.compile(r"[ -](?:graders?|grade|formers?|form|generation)(?![a-z])", re.IGNORECASE)  # fifty fifth graders
+# After these comes the hour: twenty past six.
+HOUR = f"(?:past|(?:after|before|till?|until) (?:{'|'.join(UNITS[1:13])}))"
 IN_MONTH = re.compile(rf"\b(?:{MONTHS}) (?:the )?$", re.IGNORECASE)
 DAY = re.compile(rf"((?:(?:twenty|thirty)[ -])?(?:{'|'.join(ORDINALS)})) (?=.)", re.IGNORECASE)
 # No thing that could be counted: the number ends here.
@@ -58,7 +65,6 @@ GOES_ON = re.compile(
     r"today|tomorrow|yesterday|tonight|sharp|we|i|he|she|they|you|it|was|is|were|has|had|there)\b",
     re.IGNORECASE,
 )
-LINK = re.compile(r",? (?:(to|or|and) )?", re.IGNORECASE)
 ADDRESS = re.compile(
     r"(?<![\w'’-])(?<! dot )(?:[a-z][a-z-]+(?: dot [a-z]+)+ at )?"
     r"(?:[a-z][a-z-]+ dot )+(?:com|net|org|io|edu|gov)(?![\w'’-]| dot)",
@@ -68,17 +74,6 @@ NO_ADDRESS = re.compile(r"^(?:the|a|an|this|that|and|or|of|our|your|my|first|old
 DOT_COM_ERA = re.compile(r"[ -](?:bubble|boom|bust|crash|era|craze|compan|start|stock|business|industry|world|million)")
 
 Digits = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Numeral:
-    """What may be one number: `said` in lower case, from `start` to `end` of the text, and what stands around it."""
-
-    said: str
-    start: int
-    end: int
-    before: str
-    after: str
 
 
 def english_edits(text: str, digits: Digits) -> Iterator[Edit]:
@@ -131,7 +126,7 @@ def is_cut(one: Numeral) -> bool:
     return bool(
         re.search(rf"[\d\n][ -]*$|\bhalf $|\b{CURRENCY} $", one.before, re.IGNORECASE)
         or re.match(
-            rf"[ -]*[\d\n]| past\b| (?:foot|{CURRENCY}) {ATOM}|(?: {CURRENCY})? and an? (?:half|quarter|third)\b",
+            rf"[ -]*[\d\n]| {HOUR}\b| (?:foot|{CURRENCY}) {ATOM}|(?: {CURRENCY})? and an? (?:half|quarter|third)\b",
             one.after,
             re.IGNORECASE,
         )
@@ -202,12 +197,13 @@ def is_vague(one: Numeral) -> bool:
 
 
 def is_rank(one: Numeral) -> bool:
-    """Whether an ordinal is no fraction (a tenth, three hundredths), no time (a twenty second pause) and not small."""
+    """Whether an ordinal is no fraction (three hundredths), no time (a twenty second pause), no name and not small."""
     if re.search(r"\ba $", one.before, re.IGNORECASE) or one.said.endswith(tuple(f"{scale}th" for scale in SCALES)):
         return False
     if one.said.endswith("second"):
         return IN_MONTH.search(one.before) is not None
-    return one.said not in ORDINALS[:10]
+    compound = COMPOUND if one.said.endswith(("first", "third")) else SCHOOL
+    return one.said not in ORDINALS[:10] and not compound.match(one.after)
 
 
 def is_surely_year(one: Numeral, number: str) -> bool:
@@ -229,44 +225,6 @@ def is_one_number(said: str) -> bool:
     if said.startswith("o"):
         return len(digits) > 4
     return not (len(digits) == 3 and said.split()[1].startswith("oh"))
-
-
-def agreeing(numerals: list[Numeral], edits: list[Edit | None], text: str) -> Iterator[Edit]:
-    """The edits, but numbers that belong together written alike: 10 to 15, twenty to thirty thousand."""
-    result = list(edits)
-    shared = 0  # what a number to the left has to be below to share the thousand of the right one
-    for i in reversed(range(len(numerals) - 1)):
-        left, right = numerals[i], numerals[i + 1]
-        link = LINK.fullmatch(text[left.end : right.start])
-        shared = shared_from(right, result[i + 1]) or (shared if result[i + 1] is None else 0) if link else 0
-        if link and shared and values().get(plain(left.said), shared) < shared:
-            result[i] = result[i + 1] = None
-        elif link and link[1] and (link[1].lower() != "and" or left.before.lower().endswith("between ")):
-            result[i], result[i + 1] = alike(left, right, result[i], result[i + 1])
-    yield from (edit for edit in result if edit)
-
-
-def shared_from(right: Numeral, edit: Edit | None) -> int:
-    """
-    >>> shared_from(Numeral("thirty thousand", 0, 15, "", ""), Edit(0, 15, "30000"))
-    30
-    """
-    said = plain(right.said)
-    amount = re.sub(" (?:hundred|thousand)$", "", said)
-    if amount == said or (edit and edit.end < right.end):
-        return 0
-    return values().get(amount, 10**6)
-
-
-def alike(left: Numeral, right: Numeral, one: Edit | None, other: Edit | None) -> tuple[Edit | None, Edit | None]:
-    """Both in digits where one is; and 10 to 15 dollars, for 10 to $15 is no way to write it."""
-    if other and other.text[0] in "$€£¥" and (one is None or one.text.isdigit()) and not other.text[1:].count(" "):
-        other = Edit(right.start, right.end, other.text[1:])
-    if one is None and other and left.said in UNITS[2:13] and other.text[0].isdigit():
-        one = Edit(left.start, left.end, str(UNITS.index(left.said)))
-    elif other is None and one and right.said in UNITS[2:13] and values().get(plain(left.said), 100) < 100:
-        other = Edit(right.start, right.end, str(UNITS.index(right.said)))
-    return one, other
 
 
 def addresses(text: str, digits: Digits) -> Iterator[Edit]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asr_cli.errors import NotFoundError, UsageError
+from asr_cli.text.finish import Stage
+from asr_cli.transcript import Segment, Word
 
 log = logging.getLogger("asr")
 
@@ -58,7 +60,7 @@ def is_file(path: Path) -> bool:
 
 
 def from_file(path: Path) -> tuple[str, ...]:
-    """One hotword a line; a comment begins with #. A number at the end of every line is a weight, and left out."""
+    """One hotword a line; a comment begins with #. Numbers at the end of all of several lines are weights, left out."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -69,9 +71,10 @@ def from_file(path: Path) -> tuple[str, ...]:
         raise UsageError(f"cannot read the hotwords in {str(path)!r}: {error.strerror}") from error
     if "\0" in text:
         raise UsageError(f"{str(path)!r} is no text, so no hotwords are in it")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(COMMENT)]
+    stripped = [line.strip() for line in text.splitlines()]
+    lines = [line for line in stripped if line and not line.startswith(COMMENT)]
     weighted = [WEIGHTED.fullmatch(line) for line in lines]
-    if not lines or not all(weighted):
+    if len(lines) < 2 or not all(weighted):  # one line alone may be Windows 11
         return unique(lines)
     log.warning("models weigh all hotwords alike (--hotword-weight), so the weights in %r are left out", str(path))
     return unique(found[1] for found in weighted if found)
@@ -81,13 +84,29 @@ def unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
 
 
-def n_hits(hotword: str, text: str) -> int:
-    """How often a text has a hotword, whatever its case; a Latin one as a word of its own.
+def as_written(hotwords: Iterable[str], stages: Iterable[Stage]) -> dict[str, str]:
+    """Each hotword in the digits and the script that `stages` give a transcript."""
+    return {hotword: finished(hotword, stages) for hotword in hotwords}
 
-    >>> n_hits("cat", "Cat, concatenate; the cat"), n_hits("达摩院", "阿里巴巴达摩院")
-    (2, 1)
+
+def finished(text: str, stages: Iterable[Stage]) -> str:
+    segments: Iterable[Segment] = (Segment((Word(text, 0.0, 0.0),)),)
+    for stage in stages:
+        segments = stage(segments)
+    return "".join(segment.text for segment in segments)
+
+
+def n_hits(hotword: str, text: str, *spellings: str) -> int:
+    """How often a text has a hotword, in any of its spellings and any case; a Latin one as a word of its own.
+
+    >>> n_hits("cat", "Cat, concatenate; the cat"), n_hits("达摩院", "阿里巴巴达摩院"), n_hits("个", "三個", "個")
+    (2, 1, 1)
     """
-    pattern = r"\s*".join(map(re.escape, hotword.split()))
+    longest_first = sorted({hotword, *spellings}, key=len, reverse=True)
+    return len(re.findall("|".join(map(pattern_of, longest_first)), text, re.IGNORECASE))
+
+
+def pattern_of(hotword: str) -> str:
     before = r"(?<![a-z0-9])" if hotword[:1].isascii() else ""
     after = r"(?![a-z0-9])" if hotword[-1:].isascii() else ""
-    return len(re.findall(before + pattern + after, text, re.IGNORECASE))
+    return before + r"\s*".join(map(re.escape, hotword.split())) + after

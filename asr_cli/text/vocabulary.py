@@ -9,7 +9,7 @@ from typing import Self
 from asr_cli.errors import ModelError
 
 UNKNOWN = ("<unk>", "<OOV>", "<UNK>")  # what vocabularies call a token they do not have
-NUMBERED = re.compile(r"(\S+)[ \t]+(\d+)")
+NUMBERED = re.compile(r"(.+?)[ \t]+([0-9]+)")  # the token may be a blank itself
 ANOTHER_COPY = "pull the model again or take the file from another copy of it"
 
 
@@ -17,8 +17,8 @@ class Vocabulary:
     """Tokens in the order of their ids.
 
     >>> words = Vocabulary(["<blank>", "你", "hel@@", "lo", "<unk>"])
-    >>> words.id("你"), words.id("她"), words.pieces([2, 3])
-    (1, 4, ('hel@@', 'lo'))
+    >>> words.id("你"), words.id("她"), words.piece(2)
+    (1, 4, 'hel@@')
     """
 
     __slots__ = ("_ids", "longest", "sentencepiece", "source", "tokens", "unknown")
@@ -76,9 +76,6 @@ class Vocabulary:
             raise ModelError(f"{self.source} has neither {token!r} nor a token for what is unknown")
         return found
 
-    def pieces(self, ids: Iterable[int]) -> tuple[str, ...]:
-        return tuple(self.piece(index) for index in ids)
-
     def piece(self, index: int) -> str:
         if not 0 <= index < len(self.tokens):
             raise ModelError(
@@ -98,6 +95,9 @@ def parse_lines(text: str, name: str) -> list[str]:
         if [index for _, index in columns] != list(range(len(columns))):
             raise ModelError(f"the ids in {name!r} are not 0, 1, 2 and so on; {ANOTHER_COPY}")
         return [token for token, _ in columns]
+    if 2 * len(columns) > len(lines):
+        odd = numbered.index(None)
+        raise ModelError(f"line {odd + 1} of {name!r} is {lines[odd]!r}, no token with its id; {ANOTHER_COPY}")
     if "" in lines:
         raise ModelError(f"line {lines.index('') + 1} of {name!r} is empty, so ids would be wrong; {ANOTHER_COPY}")
     return lines

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from asr_cli.text.abbreviations import abbreviated, least_sure
-from asr_cli.text.characters import BINDING, is_leading, is_trailing, is_unspaced
+from asr_cli.text.characters import BINDING, is_leading, is_trailing, is_wide
 from asr_cli.transcript import Word
 
 SPECIAL = frozenset((
@@ -97,7 +97,7 @@ def runs_of(text: str) -> Iterator[str]:
 
 
 def boundary(left: str, right: str) -> bool:
-    return is_unspaced(left) or is_unspaced(right)
+    return is_wide(left) or is_wide(right)
 
 
 def gather(parts: Iterable[Part]) -> Iterator[Word]:
