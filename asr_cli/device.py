@@ -6,11 +6,11 @@ import sys
 import torch
 
 from asr_cli.errors import DependencyError, UsageError
+from asr_cli.protocols import COMPUTE_TYPES
 
 # Of glibc's malloc.h, with what they are set to here: from what size memory comes from the system each time (as high
 # as it goes), and how much is kept that nobody uses at the moment.
 MALLOC_LIMITS = {-3: 32 << 20, -1: 1 << 30}
-COMPUTE_TYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 
 
 def pick(name: str) -> torch.device:

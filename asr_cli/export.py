@@ -5,6 +5,7 @@ sherpa-onnx finds what it wants to know of a Paraformer in the file's metadata a
 
 import importlib.util
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -117,6 +118,8 @@ def require_onnx() -> None:
     missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise DependencyError(f"exporting needs {' and '.join(missing)}: pip install 'asr-cli[onnx]'")
+    # Otherwise onnxruntime notes in the user's home what it is used for, as soon as it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @torch.inference_mode()

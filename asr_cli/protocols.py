@@ -6,6 +6,8 @@ from typing import Protocol, runtime_checkable
 from asr_cli.audio import Audio
 from asr_cli.transcript import Draft, Segment
 
+COMPUTE_TYPES = ("auto", "float32", "bfloat16", "float16", "int8")  # what one may be asked to compute in
+
 
 class Vad(Protocol):
     """Blocks of a recording in; each stretch of speech out as soon as its end is known."""

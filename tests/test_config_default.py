@@ -121,6 +121,8 @@ def test_what_is_configured_for_other_models_refuses_nothing(example):
     fitting = asr("transcribe", example, "-q", "--end", "2", "--no-punc", env=unfit)
     assert fitting.returncode == 0, said(fitting)
     assert asr("transcribe", example, "--compute-type", "int8", env=unfit).returncode == 2
+    for unknown in ({"ASR_COMPUTE_TYPE": "int4"}, {"ASR_DEVICE": "tpu"}):
+        assert asr("transcribe", example, env=unknown).returncode == 2
 
 
 @pytest.mark.parametrize("threads", ["2.7", "0.4", "2.0"])

@@ -19,6 +19,7 @@ from asr_cli.transcript import Segment, Word
         ("Windows 11\n", ("Windows 11",)),
         ("# one\nWindows 11\n", ("Windows 11",)),
         ("达摩院 20\n阿里巴巴 10\n", ("达摩院", "阿里巴巴")),
+        ("达摩院 20\n", ("达摩院",)),
         ("Windows 11\nLinux\n", ("Windows 11", "Linux")),
         ("C# language\n", ("C# language",)),
     ],

@@ -28,6 +28,7 @@ def test_what_was_remembered_is_recalled_exactly_by_the_next_run(tmp_path):
 def test_another_run_s_words_do_not_count(tmp_path):
     journal_with_one(tmp_path / "j")
     with Journal(tmp_path / "j", {**RUN, "model": "other"}, resume=True) as journal:
+        assert journal.is_others
         assert journal.n_recalled == 0
     with Journal(tmp_path / "j", RUN, resume=True) as journal:
         assert journal.n_recalled == 0

@@ -412,3 +412,11 @@ def test_a_vocabulary_is_looked_for_where_the_folder_says(folders, tmp_path):
     )
     assert look(folder).languages == look(folders["paraformer"]).languages == ("zh-CN", "en")
     assert len(read_folder(folder).vocabulary) == len(TOKENS)
+
+
+def test_a_folder_of_the_model_directory_is_a_model_by_its_name(folders):
+    root = folders["bicif"].parent
+    with Session(ModelOptions(model="bicif", model_dir=root, punc=False)) as session:
+        assert session.folder == folders["bicif"] and session.card.name == "bicif"
+    with pytest.raises(ModelError, match="no model is named 'nothing'"):
+        Session(ModelOptions(model="nothing", model_dir=root))

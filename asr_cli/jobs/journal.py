@@ -35,6 +35,7 @@ class Journal:
         self.path = path
         self._header = {"version": VERSION, **run}
         self._file = opened_alone(path)
+        self.is_others = False  # whether it held work that does not count, and is given up
         self._known = self._read() if resume else {}
         self.n_records = len(self._known)
         if not self._known:
@@ -82,6 +83,7 @@ class Journal:
         """Earlier work of the same run; nothing when there is none or it was another run's."""
         lines = self.path.read_bytes().splitlines(keepends=True)
         if not lines or parse(lines[0]) != self._header:
+            self.is_others = len(lines) > 1
             return {}
         known: dict[str, Segment] = {}
         n_bytes = len(lines[0])

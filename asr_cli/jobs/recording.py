@@ -125,6 +125,9 @@ def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool,
             )
     journal = stack.enter_context(Journal(job.journal, identity(session, job, reading), resume=resume))
     stack.push(partial(forget_if_empty, journal))
+    if journal.is_others:
+        log.warning("earlier work on %r was done with another model, other options or another file: it is given up",
+                    job.name)  # fmt: skip
     if journal.n_recalled:
         log.info("continuing %r: %d utterances were recognised before", job.name, journal.n_recalled)
     return journal

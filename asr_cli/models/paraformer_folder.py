@@ -96,6 +96,7 @@ class Folder:
 def read_folder(folder: Path) -> Folder:
     path = file_of(folder, CONFIGS)
     settings = read_yaml(path)
+    require_kind(settings, path)
     vocabulary = read_vocabulary(folder, settings)
     frontend = read_frontend(settings, path)
     config = read_config(settings, path, frontend, len(vocabulary))
@@ -138,14 +139,19 @@ def kind_of(settings: Mapping[str, Any]) -> str | None:
     return KINDS.get(plain(settings.get("model")))
 
 
+def require_kind(settings: Mapping[str, Any], path: Path) -> str:
+    kind = kind_of(settings)
+    if kind is None:
+        raise ModelError(f"{str(path)!r} describes no offline Paraformer (model: {settings.get('model')!r})")
+    return kind
+
+
 def plain(name: object) -> str:
     return str(name or "").lower().replace("_", "")
 
 
 def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_tokens: int) -> Config:
-    kind = kind_of(settings)
-    if kind is None:
-        raise ModelError(f"{str(path)!r} describes no offline Paraformer (model: {settings.get('model')!r})")
+    kind = require_kind(settings, path)
     expect(settings, "encoder", ENCODERS, path)
     expect(settings, "decoder", CONTEXTUAL_DECODERS if kind == "contextual" else DECODERS, path)
     expect(settings, "predictor", PREDICTORS, path)

@@ -50,6 +50,7 @@ class PuncModel:
 def read_folder(folder: Path) -> PuncModel:
     path = file_of(folder, CONFIGS)
     settings = read_yaml(path)
+    require_kind(settings, path)
     vocabulary = read_vocabulary(folder, settings)
     config = read_config(settings, path, len(vocabulary))
     net = load(config, file_of(folder, MODELS))
@@ -64,10 +65,7 @@ def read_vocabulary(folder: Path, settings: Mapping[str, Any]) -> Vocabulary:
 
 
 def read_config(settings: Mapping[str, Any], path: Path, n_words: int) -> Config:
-    name = settings.get("punctuation") or settings.get("model")
-    if not isinstance(name, str) or name not in KINDS:
-        raise ModelError(f"{str(path)!r} describes no CT-Transformer (model: {name!r})")
-    realtime = KINDS[name]
+    realtime = KINDS[require_kind(settings, path)]
     values = {**new_names(settings, realtime), **section(settings, "model_conf", path)}
     encoder = section(settings, "encoder_conf", path)
     if settings.get("encoder", ENCODERS[realtime][0]) not in ENCODERS[realtime]:
@@ -79,6 +77,13 @@ def read_config(settings: Mapping[str, Any], path: Path, n_words: int) -> Config
     config: Config = checkpoint.known_fields(Config, values | given, path, ignored=(*ENCODER_FIXED, *IDLE))
     check(config, path)
     return config
+
+
+def require_kind(settings: Mapping[str, Any], path: Path) -> str:
+    name = settings.get("punctuation") or settings.get("model")
+    if not isinstance(name, str) or name not in KINDS:
+        raise ModelError(f"{str(path)!r} describes no CT-Transformer (model: {name!r})")
+    return name
 
 
 def marks_of(found: object, path: Path) -> tuple[str, ...]:

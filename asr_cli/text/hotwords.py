@@ -60,7 +60,7 @@ def is_file(path: Path) -> bool:
 
 
 def from_file(path: Path) -> tuple[str, ...]:
-    """One hotword a line; a comment begins with #. Numbers at the end of all of several lines are weights, left out."""
+    """One hotword a line; a comment begins with #. Numbers at the end of all lines are weights, and left out."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -74,7 +74,8 @@ def from_file(path: Path) -> tuple[str, ...]:
     stripped = [line.strip() for line in text.splitlines()]
     lines = [line for line in stripped if line and not line.startswith(COMMENT)]
     weighted = [WEIGHTED.fullmatch(line) for line in lines]
-    if len(lines) < 2 or not all(weighted):  # one line alone may be Windows 11
+    is_name = len(lines) == 1 and lines[0].isascii()  # Windows 11
+    if is_name or not lines or not all(weighted):
         return unique(lines)
     log.warning("models weigh all hotwords alike (--hotword-weight), so the weights in %r are left out", str(path))
     return unique(found[1] for found in weighted if found)

@@ -45,6 +45,8 @@ class Request:
 
 def run(request: Request, *, default_format: str, beside: bool) -> int:
     """Transcribe every recording of the request; give the exit code."""
+    from asr_cli.session import wanted
+
     screen = request.screen
     console = Console(quiet=screen.quiet, verbose=screen.verbose, json=screen.json, debug=screen.debug)
     if request.recognition.task != "transcribe":
@@ -55,7 +57,8 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     )  # fmt: skip
     refuse_idle(request, to)
     spoken = request.recognition
-    refuse_unfit("srt" if beside else "transcribe", request.typed, model=spoken.model, language=spoken.language)
+    command, model = "srt" if beside else "transcribe", wanted(asked_of(spoken))
+    refuse_unfit(command, request.typed, model=model, language=spoken.language)
     layout = make_layout(request, to)
     reading = reading_options(request.source)
     tally = Tally(console)
@@ -157,10 +160,16 @@ def suffix(request: Request) -> str:
 
 def recognizer(flags: RecognitionFlags) -> "ModelCard":
     """What is going to recognise, as far as what was asked of it says."""
-    from asr_cli.options import ModelOptions
     from asr_cli.session import card_of
 
-    return card_of(ModelOptions(model=flags.model, language=flags.language, model_dir=flags.model_dir))
+    return card_of(asked_of(flags))
+
+
+def asked_of(flags: RecognitionFlags) -> "ModelOptions":
+    """What says which recogniser it is."""
+    from asr_cli.options import ModelOptions
+
+    return ModelOptions(model=flags.model, language=flags.language, model_dir=flags.model_dir)
 
 
 def wanted_formats(request: Request, beside: bool) -> str | None:
@@ -247,6 +256,7 @@ def punctuating(request: Request) -> dict[str, Any]:
 
 def fitting(request: Request) -> dict[str, Any]:
     """What is for some models and languages only. What is configured, and not for those at hand, is for other times."""
+    from asr_cli.protocols import COMPUTE_TYPES
     from asr_cli.text.itn import writes_numbers_of
     from asr_cli.text.script import is_chinese
 
@@ -255,8 +265,9 @@ def fitting(request: Request) -> dict[str, Any]:
     spoken = (code,) if code else card.languages
     fits = {
         "itn": writes_numbers_of(spoken), "script": is_chinese(spoken), "hotword_weight": bool(flags.hotwords),
-        "device": flags.device.partition(":")[0] in card.devices,
-        "compute_type": flags.compute_type in card.compute_types,
+        # What nobody knows is handed on all the same, to be refused.
+        "device": flags.device.partition(":")[0] not in {"cpu", "cuda", "mps"} - set(card.devices),
+        "compute_type": flags.compute_type not in set(COMPUTE_TYPES) - set(card.compute_types),
     }  # fmt: skip
     return {name: getattr(flags, name) for name in fits if fits[name] or name in request.typed}
 
