@@ -214,6 +214,14 @@ def folder_named(name: str) -> Path | None:
     return path if is_path or is_folder(path) else None
 
 
+def named_in(name: str, model_dir: Path | None) -> str:
+    """The name, or where a directory of models has a folder of a name that no model has, that folder."""
+    if model_dir is None or not name.strip() or name in known_names():
+        return name
+    folder = Path(model_dir) / name
+    return str(folder.absolute()) if is_folder(folder) else name
+
+
 def known_names() -> set[str]:
     """All that a model, of any kind, answers to."""
     models = (*(card for _, card in cards()), *VAD_CARDS, *PUNC_CARDS)

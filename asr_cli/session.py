@@ -238,7 +238,11 @@ def choose(options: ModelOptions, language: str | None) -> tuple[Backend, ModelC
     """The recogniser to use: the one that was named, else the best that is here for the language."""
     if options.model != "auto":
         backend, card = recognizer_named(options, language)
-        return backend, card, registry.folder_named(wanted(options)) or folder_of(card, options)
+        return (
+            backend,
+            card,
+            registry.folder_named(registry.named_in(options.model, options.model_dir)) or folder_of(card, options),
+        )
     backend, card = best_here(options, language)
     if card.name == BUILT_IN:
         log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
@@ -278,19 +282,11 @@ def best_here(options: ModelOptions, language: str | None) -> tuple[Backend, Mod
 
 def recognizer_named(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard]:
     """The recogniser of that name or folder, if it can do what is asked."""
-    backend, card = registry.find(wanted(options))
+    backend, card = registry.find(registry.named_in(options.model, options.model_dir))
     if not languages.speaks(card.languages, language):
         raise UsageError(f"model {options.model!r} hears {', '.join(card.languages)}, not {language}")
     check_device(options, card)
     return backend, card
-
-
-def wanted(options: ModelOptions) -> str:
-    """The recogniser's name, or where the model directory has a folder of a name that no model has, that folder."""
-    if options.model_dir is None or not options.model.strip() or options.model in registry.known_names():
-        return options.model
-    folder = Path(options.model_dir) / options.model
-    return str(folder.absolute()) if registry.is_folder(folder) else options.model
 
 
 def expected(hotwords: str | Path | tuple[str, ...], card: ModelCard) -> tuple[str, ...]:
@@ -324,7 +320,11 @@ def absent(options: ModelOptions) -> Iterator[ModelCard]:
     check_text(itn=options.itn, script=options.script, languages=spoken)
     if options.punc is not False and options.punc_model != "auto":
         punctuators.named(options.punc_model, language or recognizer.languages[0])
-    if options.model != "auto" and registry.folder_named(wanted(options)) is None and is_absent(recognizer, options):
+    if (
+        options.model != "auto"
+        and registry.folder_named(registry.named_in(options.model, options.model_dir)) is None
+        and is_absent(recognizer, options)
+    ):
         yield recognizer
     for card in (*VAD_CARDS, *PUNC_CARDS):
         if {options.vad_model, options.punc_model} & set(card.names) and is_absent(card, options):

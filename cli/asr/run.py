@@ -45,7 +45,7 @@ class Request:
 
 def run(request: Request, *, default_format: str, beside: bool) -> int:
     """Transcribe every recording of the request; give the exit code."""
-    from asr_cli.session import wanted
+    from asr_cli.registry import named_in
 
     screen = request.screen
     console = Console(quiet=screen.quiet, verbose=screen.verbose, json=screen.json, debug=screen.debug)
@@ -57,7 +57,7 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     )  # fmt: skip
     refuse_idle(request, to)
     spoken = request.recognition
-    command, model = "srt" if beside else "transcribe", wanted(asked_of(spoken))
+    command, model = "srt" if beside else "transcribe", named_in(spoken.model, spoken.model_dir)
     refuse_unfit(command, request.typed, model=model, language=spoken.language)
     layout = make_layout(request, to)
     reading = reading_options(request.source)
@@ -160,16 +160,10 @@ def suffix(request: Request) -> str:
 
 def recognizer(flags: RecognitionFlags) -> "ModelCard":
     """What is going to recognise, as far as what was asked of it says."""
+    from asr_cli.options import ModelOptions
     from asr_cli.session import card_of
 
-    return card_of(asked_of(flags))
-
-
-def asked_of(flags: RecognitionFlags) -> "ModelOptions":
-    """What says which recogniser it is."""
-    from asr_cli.options import ModelOptions
-
-    return ModelOptions(model=flags.model, language=flags.language, model_dir=flags.model_dir)
+    return card_of(ModelOptions(model=flags.model, language=flags.language, model_dir=flags.model_dir))
 
 
 def wanted_formats(request: Request, beside: bool) -> str | None:
