@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asr_cli.errors import UsageError
@@ -67,6 +67,7 @@ def shown(cues: list[Cue], speaker: str | None) -> str:
 
 
 @settings(max_examples=300, deadline=None)
+@example([Segment((Word("a\nb", 0.0, 1.991197193909995e-28), Word("。", 1.0, 0.0)))], STYLES[0])
 @given(nasty_segments(), st.sampled_from(STYLES))
 def test_no_times_make_a_cue_overlap_go_backwards_or_last_no_time(segments, style) -> None:
     cues = list(layout(segments, style))

@@ -81,6 +81,7 @@ def share(word: Word, pieces: list[str]) -> Iterator[Word]:
     position, before = word.start, 0
     for piece in pieces:
         before += columns(piece)
-        end = word.start + (word.end - word.start) * before / total
+        # Never beyond the word's own end, where the product may round to.
+        end = min(word.start + (word.end - word.start) * before / total, word.end)
         yield replace(word, text=piece, start=position, end=end)
         position = end
