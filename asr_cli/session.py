@@ -16,7 +16,8 @@ from asr_cli.errors import ModelError, UsageError
 from asr_cli.longform.batch import Memory, until
 from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
 from asr_cli.protocols import Vad
-from asr_cli.registry import Backend, LoadOptions, ModelCard, did_you_mean
+from asr_cli.recognizers import card_of, check_device, choose, folder_named, is_absent
+from asr_cli.registry import LoadOptions, ModelCard, did_you_mean
 from asr_cli.text import language as languages
 from asr_cli.text.finish import check_text, finishers
 from asr_cli.text.hotwords import as_written, read_hotwords
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("asr")
 
 Source = Union[str, Path, bytes, BinaryIO, "NDArray[np.float32]", "torch.Tensor", Iterable[Audio]]
-
-BUILT_IN = "sphinx"  # what recognises where nothing better has been pulled
 
 
 class Memories(Protocol):
@@ -234,80 +233,12 @@ def check(options: ReadOptions) -> None:
         raise UsageError(f"from {options.start:g} s to {options.end} s there is nothing to hear")
 
 
-def choose(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard, Path | None]:
-    """The recogniser to use: the one that was named, else the best that is here for the language."""
-    if options.model != "auto":
-        backend, card = recognizer_named(options, language)
-        return (
-            backend,
-            card,
-            registry.folder_named(registry.named_in(options.model, options.model_dir)) or folder_of(card, options),
-        )
-    backend, card = best_here(options, language)
-    if card.name == BUILT_IN:
-        log.info("no better model is here: using the built-in US English recogniser (see: asr models)")
-    else:
-        log.info("using %s, the best recogniser here%s", card.name, f" for {language}" if language else "")
-    return backend, card, folder_of(card, options)
-
-
-def card_of(options: ModelOptions) -> ModelCard:
-    """The recogniser that a session with these options would have; nothing is loaded or downloaded for it."""
-    language = languages.code(options.language)
-    return (best_here if options.model == "auto" else recognizer_named)(options, language)[1]
-
-
-def best_here(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard]:
-    here = [
-        (backend, card)
-        for backend, card in registry.cards()
-        if languages.speaks(card.languages, language) and (card.bundled or find_folder(card, options.model_dir))
-    ]
-    if not here:
-        raise ModelError(
-            f"no recogniser for {language} is on this machine; asr models lists what can be used, asr models pull NAME"
-            " downloads it, and --model-dir points to a folder that has one"
-        )
-    # A model that somebody took the trouble to pull beats ours; ours beats what merely came with a package.
-    # Among those, one made for the language beats one that knows some of it.
-    return min(
-        here,
-        key=lambda pair: (
-            pair[1].bundled,
-            pair[1].name != BUILT_IN,
-            not languages.speaks(pair[1].languages[:1], language),
-        ),
-    )
-
-
-def recognizer_named(options: ModelOptions, language: str | None) -> tuple[Backend, ModelCard]:
-    """The recogniser of that name or folder, if it can do what is asked."""
-    backend, card = registry.find(registry.named_in(options.model, options.model_dir))
-    if not languages.speaks(card.languages, language):
-        raise UsageError(f"model {options.model!r} hears {', '.join(card.languages)}, not {language}")
-    check_device(options, card)
-    return backend, card
-
-
 def expected(hotwords: str | Path | tuple[str, ...], card: ModelCard) -> tuple[str, ...]:
     """The hotwords that the model will be told; a model that takes none is not told, but its user is."""
     found = read_hotwords(hotwords)
     if found and not card.hotwords:
         log.warning("model %s takes no hotwords: they are counted, and change nothing (see: asr models)", card.name)
     return found
-
-
-def check_device(options: ModelOptions, card: ModelCard) -> None:
-    if options.device != "auto" and options.device.partition(":")[0] not in card.devices:
-        raise UsageError(f"model {card.name!r} runs on {', '.join(card.devices)}, not on {options.device!r}")
-    if options.compute_type not in ("auto", *card.compute_types):
-        known = ", ".join(("auto", *card.compute_types))
-        raise UsageError(f"model {card.name!r} computes in {known}, not in {options.compute_type!r}")
-
-
-def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:
-    """Where the model lies; one that was named and is not here is downloaded."""
-    return None if card.bundled else here_or_fetched(card, options)
 
 
 def absent(options: ModelOptions) -> Iterator[ModelCard]:
@@ -320,19 +251,11 @@ def absent(options: ModelOptions) -> Iterator[ModelCard]:
     check_text(itn=options.itn, script=options.script, languages=spoken)
     if options.punc is not False and options.punc_model != "auto":
         punctuators.named(options.punc_model, language or recognizer.languages[0])
-    if (
-        options.model != "auto"
-        and registry.folder_named(registry.named_in(options.model, options.model_dir)) is None
-        and is_absent(recognizer, options)
-    ):
+    if options.model != "auto" and folder_named(options) is None and is_absent(recognizer, options):
         yield recognizer
     for card in (*VAD_CARDS, *PUNC_CARDS):
         if {options.vad_model, options.punc_model} & set(card.names) and is_absent(card, options):
             yield card
-
-
-def is_absent(card: ModelCard, options: ModelOptions) -> bool:
-    return not card.bundled and find_folder(card, options.model_dir) is None
 
 
 def no_vad(blocks: Iterable[Audio], /) -> Iterator[Audio]:

@@ -93,7 +93,7 @@ assert second.words == third.words == ()
 def test_our_own_recogniser_is_preferred_to_what_merely_came_with_a_package(site, example, tmp_path):
     code = """
 from asr_cli.options import ModelOptions
-from asr_cli.session import choose
+from asr_cli.recognizers import choose
 print(choose(ModelOptions(), None)[1].name)
 """
     result = python("-c", code, path=site, cwd=tmp_path)

@@ -8,8 +8,8 @@ import pytest
 from asr_cli import catalog, registry
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.options import ModelOptions
+from asr_cli.recognizers import choose
 from asr_cli.registry import Backend, ModelCard
-from asr_cli.session import choose
 
 CARD = ModelCard(
     name="mine",

@@ -25,8 +25,9 @@ from asr_cli.jobs.recording import identity
 from asr_cli.models.paraformer_folder import read_folder
 from asr_cli.nn.precision import Int8Linear, filled, lower
 from asr_cli.options import ModelOptions, ReadOptions
+from asr_cli.recognizers import choose
 from asr_cli.registry import LoadOptions
-from asr_cli.session import Session, choose
+from asr_cli.session import Session
 from asr_cli.text.hotwords import n_hits, read_hotwords
 from asr_cli.text.vocabulary import Vocabulary
 from tests.tools.small_paraformer import NO_BIAS, TOKENS, VARIANTS, seeded, sounds, write_folder

@@ -161,7 +161,7 @@ def suffix(request: Request) -> str:
 def recognizer(flags: RecognitionFlags) -> "ModelCard":
     """What is going to recognise, as far as what was asked of it says."""
     from asr_cli.options import ModelOptions
-    from asr_cli.session import card_of
+    from asr_cli.recognizers import card_of
 
     return card_of(ModelOptions(model=flags.model, language=flags.language, model_dir=flags.model_dir))
 
