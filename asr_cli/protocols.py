@@ -22,7 +22,8 @@ class Recognizer(Protocol):
     A word's times are seconds from the start of the *recording*: the recogniser adds `utterance.start`. Silence gives a
     segment without words. The result for an utterance never depends on what else is in the batch. It may have
     attributes `batch_seconds`, how much speech at once suits it, and `pads`: whether each utterance of a batch costs as
-    much as the longest, which is what is assumed.
+    much as the longest, which is what is assumed. With an attribute `lanes` it offers recognisers that may work at the
+    same time, each on a batch of its own, and together do what it can do.
     """
 
     @property

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
 from asr_cli import pipeline, punctuators, registry
 from asr_cli.audio import Audio
-from asr_cli.catalog import PUNC_CARDS, VAD_CARDS, find_folder, here_or_fetched
-from asr_cli.errors import ModelError, UsageError
+from asr_cli.catalog import PUNC_CARDS, VAD_CARDS
+from asr_cli.detectors import load_vad
+from asr_cli.errors import UsageError
 from asr_cli.longform.batch import Memory, until
+from asr_cli.longform.mix import Mixer
 from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
-from asr_cli.protocols import Vad
 from asr_cli.recognizers import card_of, check_device, choose, folder_named, is_absent
-from asr_cli.registry import LoadOptions, ModelCard, did_you_mean
+from asr_cli.registry import LoadOptions, ModelCard
 from asr_cli.text import language as languages
 from asr_cli.text.finish import check_text, finishers
 from asr_cli.text.hotwords import as_written, read_hotwords
@@ -64,6 +65,7 @@ class Session:
         self._recognizer = self._open.enter_context(
             registry.open_recognizer(self.backend, self.card, self.folder, load)
         )
+        self._mixer: Mixer | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +77,17 @@ class Session:
     def _batch_seconds(self) -> float:
         suiting: float = getattr(self._recognizer, "batch_seconds", BATCH_SECONDS)
         return self.options.batch_seconds or suiting
+
+    def share(self) -> None:
+        """From here on, utterances of all recordings are recognised together, each recording in a thread of its own."""
+        if self._mixer is None:
+            self._mixer = Mixer(self._recognizer, self.options.batch_seconds, BATCH_SECONDS)
+            self._open.callback(self._mixer.close)
+
+    def drop_waiting(self) -> None:
+        """What is shared and not being recognised yet is not going to be."""
+        if self._mixer is not None:
+            self._mixer.drop_waiting()
 
     def close(self) -> None:
         self._open.close()
@@ -102,6 +115,7 @@ class Session:
             memory=memory,
             stop=stop,
             read_ahead=read_ahead,
+            mixer=self._mixer,
         )
         for finish in self._finishers:
             segments = finish(segments)
@@ -256,29 +270,3 @@ def absent(options: ModelOptions) -> Iterator[ModelCard]:
     for card in (*VAD_CARDS, *PUNC_CARDS):
         if {options.vad_model, options.punc_model} & set(card.names) and is_absent(card, options):
             yield card
-
-
-def no_vad(blocks: Iterable[Audio], /) -> Iterator[Audio]:
-    """Everything counts as speech. Blocks touch, so they are cut to utterances like any long speech."""
-    return iter(blocks)
-
-
-def load_vad(options: ModelOptions) -> tuple[Vad, str | None]:
-    """The VAD of the options, and its name."""
-    public, ours = VAD_CARDS
-    wanted = options.vad_model
-    if wanted is None:
-        return no_vad, None
-    from asr_cli.vad.fsmn import FsmnVad
-
-    if wanted == "auto":
-        folder = find_folder(public, options.model_dir)
-        wanted = public.name if folder else ours.name
-    if wanted == ours.name:
-        return FsmnVad.built_in(options.vad), ours.name
-    if wanted in public.names:
-        return FsmnVad.from_folder(here_or_fetched(public, options), options.vad), public.name
-    if registry.is_folder(Path(wanted)):
-        return FsmnVad.from_folder(Path(wanted), options.vad), wanted
-    hint = did_you_mean(wanted, (public.name, ours.name))
-    raise ModelError(f"no VAD model is named {wanted!r}, nor is it a folder; {hint}known: {public.name}, {ours.name}")

@@ -28,6 +28,7 @@ class SpreadRecognizer:
         self.n_threads = n_threads
         self.max_duration = recognizer.max_duration
         self.batch_seconds = SHARE_SECONDS * n_threads
+        self.lanes = [Lane(recognizer) for _ in range(n_threads)]
         self.pool = ThreadPoolExecutor(n_threads, thread_name_prefix="paraformer")
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
@@ -35,18 +36,33 @@ class SpreadRecognizer:
         # As many threads for each product as are left over when every share has one.
         n_threads = max(1, self.n_threads // max(1, len(shares)))
         heard = self.pool.map(
-            lambda share: self.recognize_share([utterances[index] for index in share], n_threads), shares
+            lambda share: recognize_on(n_threads, self.recognizer, [utterances[index] for index in share]), shares
         )
         segments = {index: segment for share, found in zip(shares, heard, strict=True) for index, segment in
                     zip(share, found, strict=True)}  # fmt: skip
         return [segments[index] for index in range(len(utterances))]
 
-    def recognize_share(self, utterances: Sequence[Audio], n_threads: int) -> list[Segment]:
-        torch.set_num_threads(n_threads)  # of this thread's products alone
-        return self.recognizer.recognize(utterances)
-
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
+
+
+class Lane:
+    """The recogniser on one core, for who keeps the others busy himself."""
+
+    pads = False
+    batch_seconds = SHARE_SECONDS
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.recognizer = recognizer
+        self.max_duration = recognizer.max_duration
+
+    def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
+        return recognize_on(1, self.recognizer, utterances)
+
+
+def recognize_on(n_threads: int, recognizer: Recognizer, utterances: Sequence[Audio]) -> list[Segment]:
+    torch.set_num_threads(n_threads)  # of this thread's products alone
+    return recognizer.recognize(utterances)
 
 
 def divided(durations: Sequence[float], n: int) -> list[list[int]]:

@@ -28,18 +28,10 @@ class Pool:
         """The words of each utterance, in the same order."""
         if self._closed:
             raise AsrError("the recogniser was closed")
-        return list(self._threads.map(self._send, utterances))
+        return list(self._threads.map(self.recognize_one, utterances))
 
-    def close(self) -> None:
-        """End the workers at once, in the middle of an utterance too."""
-        with self._lock:
-            self._closed = True
-            workers, self._workers = self._workers, set()
-        for worker in workers:
-            worker.close()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-
-    def _send(self, utterance: Audio) -> list[Spoken]:
+    def recognize_one(self, utterance: Audio) -> list[Spoken]:
+        """In whichever worker is idle; as many callers may do so at once as there are workers."""
         for _ in range(ATTEMPTS):
             worker = self._take()
             try:
@@ -53,6 +45,15 @@ class Pool:
             f"the recogniser's process was ended {ATTEMPTS} times on the speech at {utterance.start:.2f} s, perhaps for"
             " lack of memory; try --threads 1"
         )
+
+    def close(self) -> None:
+        """End the workers at once, in the middle of an utterance too."""
+        with self._lock:
+            self._closed = True
+            workers, self._workers = self._workers, set()
+        for worker in workers:
+            worker.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _take(self) -> Worker:
         try:

@@ -16,7 +16,9 @@ class SphinxRecognizer:
 
     def __init__(self, processes: int | None = None) -> None:
         # Processes even for one utterance: in this one it would hold Python's lock, and the bar and Ctrl-C would wait.
-        self._pool = Pool(processes or os.cpu_count() or 1)
+        n_processes = processes or os.cpu_count() or 1
+        self._pool = Pool(n_processes)
+        self.lanes = [SphinxLane(self._pool) for _ in range(n_processes)]
 
     def recognize(self, utterances: Sequence[Audio], /) -> list[Segment]:
         heard = self._pool.recognize(utterances)
@@ -24,6 +26,20 @@ class SphinxRecognizer:
 
     def close(self) -> None:
         self._pool.close()
+
+
+class SphinxLane:
+    """One process's worth of the recogniser, for who has an utterance at a time."""
+
+    max_duration = SphinxRecognizer.max_duration
+    batch_seconds = 1.0  # none waits for another
+    pads = False
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def recognize(self, utterances: Sequence[Audio], /) -> list[Segment]:
+        return [segment(self._pool.recognize_one(utterance), utterance.start) for utterance in utterances]
 
 
 def segment(words: Sequence[Spoken], offset: float) -> Segment:

@@ -1,0 +1,176 @@
+"""Utterances of many recordings recognised together.
+
+Each recording has a thread of its own, which hands its utterances in and takes its segments back in order. Whatever
+waits when a recogniser has nothing to do is its next batch, no matter whose it is: short recordings fill each other's
+batches, and one of a day lets the others pass.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+
+from asr_cli.audio import Audio
+from asr_cli.longform.batch import Memory, by_length, place, until
+from asr_cli.protocols import Recognizer
+from asr_cli.transcript import Segment
+
+N_BATCHES_AHEAD = 2  # for each lane: one to be taken next, one being gathered
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """An utterance on its way to its segment."""
+
+    utterance: Audio
+    memory: Memory | None
+    segment: "Future[Segment]" = field(default_factory=Future)
+
+
+class Mixer:
+    """Threads that recognise whatever waits, one for each of a recogniser's lanes.
+
+    batch_seconds: what a batch may cost; None for what suits the recogniser.
+    """
+
+    def __init__(self, recognizer: Recognizer, batch_seconds: float | None, default_seconds: float) -> None:
+        self._lanes: Sequence[Recognizer] = getattr(recognizer, "lanes", None) or (recognizer,)
+        suiting: float = getattr(self._lanes[0], "batch_seconds", default_seconds)
+        self._batch_seconds = batch_seconds or suiting
+        self._pads: bool = getattr(self._lanes[0], "pads", True)
+        self._waiting: deque[Waiting] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(lane,), name="recognising", daemon=True) for lane in self._lanes
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def hand_in(self, utterance: Audio, memory: Memory | None) -> "Future[Segment]":
+        """Have an utterance recognised; waits while enough others do. memory: told before the future is done."""
+        one = Waiting(utterance, memory)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._has_room())
+            if self._closed:
+                one.segment.cancel()
+            else:
+                self._waiting.append(one)
+                self._changed.notify_all()
+        return one.segment
+
+    def drop_waiting(self) -> None:
+        """What no lane has taken yet is not going to be recognised."""
+        with self._changed:
+            for one in self._waiting:
+                one.segment.cancel()
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Finish what is being recognised."""
+        with self._changed:
+            self._closed = True
+        self.drop_waiting()
+        for thread in self._threads:
+            thread.join()
+
+    def _has_room(self) -> bool:
+        room = self._batch_seconds * N_BATCHES_AHEAD * len(self._lanes)
+        return sum(one.utterance.duration for one in self._waiting) < room
+
+    def _work(self, lane: Recognizer) -> None:
+        while batch := self._take():
+            recognize_batch(batch, lane)
+
+    def _take(self) -> list[Waiting]:
+        """The next batch; none once the mixer is closed."""
+        batch: list[Waiting] = []
+        with self._changed:
+            while not batch and not self._closed:
+                self._changed.wait_for(lambda: self._closed or self._waiting)
+                batch = [one for one in self._choose() if one.segment.set_running_or_notify_cancel()]
+                self._changed.notify_all()
+        return batch
+
+    def _choose(self) -> list[Waiting]:
+        """Whoever waits longest, and whoever fits to it."""
+        if not self._waiting:
+            return []
+        first = self._waiting[0]
+        fitting = list(self._waiting)
+        if self._pads:  # a batch costs its longest, so alike goes with alike
+            fitting.sort(key=lambda one: (one is not first, abs(one.utterance.duration - first.utterance.duration)))
+        chosen: list[Waiting] = []
+        longest = total = 0.0
+        for one in fitting:
+            longest, total = max(longest, one.utterance.duration), total + one.utterance.duration
+            if chosen and (longest * (len(chosen) + 1) if self._pads else total) > self._batch_seconds:
+                break
+            chosen.append(one)
+        for one in chosen:
+            self._waiting.remove(one)
+        return chosen
+
+
+def recognize_batch(batch: Sequence[Waiting], lane: Recognizer) -> None:
+    """Give each its segment, or what went wrong with it."""
+    failure: BaseException
+    try:
+        segments = by_length([one.utterance for one in batch], lane)
+    except BaseException as error:  # whatever it is, it belongs to whoever is waiting
+        failure = error
+    else:
+        for one, segment in zip(batch, segments, strict=True):
+            settle(one, segment)
+        return
+    # Outside the handler, where the memory that the attempt took is free again.
+    if len(batch) == 1:
+        batch[0].segment.set_exception(failure)
+        return
+    # Where memory is short, half of it suffices; and if one utterance is at fault, the others must not suffer for it.
+    del failure
+    half = len(batch) // 2
+    recognize_batch(batch[:half], lane)
+    recognize_batch(batch[half:], lane)
+
+
+def settle(one: Waiting, segment: Segment) -> None:
+    placed = place(segment, one.utterance)
+    try:
+        if one.memory is not None:
+            one.memory.remember(one.utterance, placed)
+    except Exception as error:
+        one.segment.set_exception(error)
+    else:
+        one.segment.set_result(placed)
+
+
+def recognize_among(
+    utterances: Iterable[Audio], mixer: Mixer, *, memory: Memory | None, stop: threading.Event | None
+) -> Iterator[Segment]:
+    """As `batch.recognize`, in company: a segment for each utterance, in order.
+
+    stop: once set, nothing more is pulled; what the mixer drops ends the recording there.
+    """
+    waiting: deque[Future[Segment]] = deque()
+    try:
+        for utterance in until(stop, utterances):
+            known = memory.recall(utterance) if memory is not None else None
+            waiting.append(mixer.hand_in(utterance, memory) if known is None else done(place(known, utterance)))
+            while waiting and waiting[0].done():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except CancelledError:
+        return
+    finally:
+        for segment in waiting:
+            segment.cancel()
+
+
+def done(segment: Segment) -> "Future[Segment]":
+    future: Future[Segment] = Future()
+    future.set_result(segment)
+    return future
