@@ -60,7 +60,6 @@ def test_a_missing_file_is_not_found_and_its_neighbor_is_named(tmp_path: Path) -
     refused(tmp_path / "no" / "x.mp3", NotFoundError, says="nor is the directory")
     refused("", NotFoundError, says="not found")
     refused("a\0b", NotFoundError, says="not found")
-    refused("rtsp://127.0.0.1/x", NotFoundError, says="only http and https")
 
 
 def test_a_directory_is_no_recording(tmp_path: Path) -> None:

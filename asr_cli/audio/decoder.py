@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_cli.audio import SAMPLE_RATE
-from asr_cli.audio.ffmpeg import runnable
+from asr_cli.audio.ffmpeg import LONGEST_GAP, runnable
 from asr_cli.audio.waiting import waiting
 from asr_cli.errors import AsrError
 
@@ -80,7 +80,8 @@ class Decoder:
     def _due(self) -> int:
         """When the first sample is due, in frames: a video's sound may begin late."""
         self._first_known.wait(FIRST_FRAME_SECONDS)
-        return round(self._first_seconds * SAMPLE_RATE)
+        is_damage = abs(self._first_seconds) > LONGEST_GAP
+        return 0 if is_damage else round(self._first_seconds * SAMPLE_RATE)
 
     def _decoded(self, n_frames: int) -> NDArray[np.float32]:
         frame_bytes = max(self.n_channels, 1) * BYTES_PER_SAMPLE
@@ -110,15 +111,19 @@ class Decoder:
             thread.join(PATIENCE)
 
     def _listen(self, stderr: IO[bytes]) -> None:
-        unit = 0.0
+        unit, is_decoding = 0.0, False
         with stderr:
             for raw in stderr:
                 line = raw[:2000].decode("utf-8", "surrogateescape").rstrip("\n")
                 kept = self._head if len(self._head) < HEAD_LINES else self._tail
                 kept.append(line)
+                # What comes before quotes the file: a title may look like anything.
+                is_decoding = is_decoding or line.startswith("Stream mapping:")
+                if not is_decoding or self._first_known.is_set():
+                    continue
                 if found := TIME_UNIT.search(line):
                     unit = int(found[1]) / int(found[2])
-                elif unit and (found := FIRST_FRAME.search(line)) and not self._first_known.is_set():
+                elif unit and (found := FIRST_FRAME.search(line)):
                     self._first_seconds = int(found[1]) * unit
                     self._first_known.set()
         self._first_known.set()

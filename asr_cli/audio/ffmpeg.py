@@ -24,6 +24,9 @@ STALL_TIMEOUT_US = 30_000_000  # a server that says nothing for 30 s has gone
 # pass through untouched. first_pts=0 would do so at the beginning too, but again wherever rate or channels change: the
 # decoder pads there itself.
 RESAMPLE = f"aresample={SAMPLE_RATE}:filter_size=64:async=1"
+# ffmpeg makes the silence of a gap in one piece, 0.2 MB a second and channel: a damaged time stamp that is days ahead
+# would take all the memory there is. What jumps further than this is taken for damage, not for a gap.
+LONGEST_GAP = 3600  # seconds
 
 
 def find_ffmpeg() -> str:
@@ -93,9 +96,11 @@ def decode_command(
         "fflags": "+bitexact",
     }
     sound = source[f"a:{track}"]
-    first = {"format": "framecrc", "acodec": "pcm_s16le", "frames:a": 1, "flush_packets": 1}
-    outputs = (ffmpeg.output(sound, "pipe:1", **wanted), ffmpeg.output(sound, "pipe:2", **first))
-    return [*quiet(), *placed(ffmpeg.get_args(ffmpeg.merge_outputs(*outputs)), url)]
+    first = {"format": "framecrc", "acodec": "pcm_s16le", "frames:a": 1, "flush_packets": 1, "map_metadata": -1}
+    # The line first: nobody reads samples before it is there, and a first frame may be more than a pipe holds.
+    outputs = (ffmpeg.output(sound, "pipe:2", **first), ffmpeg.output(sound, "pipe:1", **wanted))
+    gaps = ("-dts_error_threshold", str(LONGEST_GAP))
+    return [*quiet(), *gaps, *placed(ffmpeg.get_args(ffmpeg.merge_outputs(*outputs)), url)]
 
 
 def inspect_command(url: str, *, protocols: str, pcm: PcmFormat | None = None) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from asr_cli.audio.address import is_address, is_remote_folder, is_url, local_path
 from asr_cli.errors import InputError, NotFoundError
 
 STDIN = "-"
@@ -29,10 +30,13 @@ def expand(inputs: Sequence[str], *, recursive: bool = False) -> list[str]:
 
 
 def meant(text: str, recursive: bool) -> list[str]:
+    text = local_path(text)
     if text in STDIN_PATHS:  # opened by name, a redirected file would be read from wherever it stands
         return [STDIN]
     if text == STDIN or is_url(text):
         return [text]
+    if is_address(text):
+        return stored(text, recursive)
     if text and "\0" not in text:
         if os.path.isdir(text):  # noqa: PTH112 - keeps "./x" and bytes that are no UTF-8 as they were typed
             return inside(text, recursive)
@@ -43,12 +47,18 @@ def meant(text: str, recursive: bool) -> list[str]:
     raise not_found(text)
 
 
-def is_url(text: str) -> bool:
-    return re.match(r"https?://", text, re.IGNORECASE) is not None
+def stored(address: str, recursive: bool) -> list[str]:
+    """What an address of a store means: a recording, or all of a folder or a pattern."""
+    from asr_cli.audio import remote
+
+    if is_remote_folder(address):
+        return [found for found, _ in remote.listed(address, recursive=recursive)]
+    remote.insist_on_store(address)
+    return [address]
 
 
 def identity(name: str) -> str:
-    return name if name == STDIN or is_url(name) else os.path.realpath(name)
+    return name if name == STDIN or is_address(name) else os.path.realpath(name)
 
 
 def inside(folder: str, recursive: bool) -> list[str]:
@@ -101,8 +111,6 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def not_found(text: str) -> NotFoundError:
     """The error for a path that is not there, naming the neighbor that was probably meant."""
-    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", text):
-        return NotFoundError(f"{text!r} cannot be opened: only http and https addresses can be read")
     path = Path(text)
     if os.path.islink(text):  # noqa: PTH114
         return NotFoundError(f"{text!r} is a link to {os.readlink(text)!r}, which is not there")  # noqa: PTH115
@@ -115,3 +123,11 @@ def not_found(text: str) -> NotFoundError:
     near = get_close_matches(path.name, neighbors, n=1)
     hint = f"did you mean {str(path.with_name(near[0]))!r}?" if near else "check the name"
     return NotFoundError(f"{text!r} not found; {hint}")
+
+
+def empty(name: str) -> InputError:
+    return InputError(f"{name} is empty (0 bytes); check that it was copied or recorded completely")
+
+
+def no_recording(folder: str, wanted: str = "recording") -> InputError:
+    return InputError(f"{folder!r} is a directory, not a {wanted}; name the files in it")

@@ -5,8 +5,10 @@ import stat
 import subprocess
 from pathlib import Path
 
+from asr_cli.audio.address import is_address, is_url, local_path
+from asr_cli.audio.command import Command
 from asr_cli.audio.ffmpeg import inspect_command, runnable
-from asr_cli.audio.inputs import STDIN, is_url
+from asr_cli.audio.inputs import STDIN
 from asr_cli.audio.report import MediaInfo, parse
 from asr_cli.audio.source import Opened, Source, open_source
 from asr_cli.audio.trouble import announced_seconds, unreadable
@@ -32,11 +34,16 @@ def announced_duration(source: Source) -> float | None:
 
 
 def is_stream(source: Source) -> bool:
-    """Whether a path is a pipe or a device: whoever reads from it takes it away from the next one."""
-    if not isinstance(source, str | os.PathLike) or is_url(os.fspath(source)):
+    """Whether looking into it costs as much as hearing it, or takes it away: pipes, devices, commands, stores."""
+    if isinstance(source, Command):
+        return True
+    if not isinstance(source, str | os.PathLike):
         return False
+    path = local_path(os.fspath(source))
+    if is_address(path):
+        return not is_url(path)
     try:
-        return not stat.S_ISREG(Path(source).stat().st_mode)
+        return not stat.S_ISREG(Path(path).stat().st_mode)
     except (OSError, ValueError):
         return False  # to be told by whoever opens it
 

@@ -34,7 +34,10 @@ def pick(frames: Frames, channel: int | None, name: str) -> Frames:
         if channel is not None and channel > 1:
             raise InputError(f"{name} has no channel {channel}; it is mono")
         return frames[:, 0]
-    return frames[:, channel] if channel is not None else np.asarray(frames.mean(axis=1), np.float32)
+    if channel is not None:
+        return frames[:, channel]
+    with np.errstate(invalid="ignore", over="ignore"):  # of what is no number, or far too loud: the cleaner's affair
+        return np.asarray(frames.mean(axis=1), np.float32)
 
 
 def cleaner(name: str) -> Callable[[Frames], Frames]:

@@ -1,8 +1,7 @@
-"""Where sound comes from: a path, an address, bytes or an open file, made ready for ffmpeg."""
+"""Where sound comes from: a path, an address, a command, bytes or an open file, made ready for ffmpeg."""
 
 import io
 import os
-import re
 import shutil
 import stat
 import sys
@@ -13,14 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from asr_cli.audio.address import is_address, is_url, local_path, without_password
+from asr_cli.audio.command import Command, open_command
 from asr_cli.audio.ffmpeg import LOCAL, PIPED, REMOTE, local_url
-from asr_cli.audio.inputs import STDIN, is_url, not_found
+from asr_cli.audio.inputs import STDIN, empty, no_recording, not_found
 from asr_cli.audio.pcm import PcmFormat
+from asr_cli.audio.remote import open_remote
 from asr_cli.audio.sniff import HEAD_BYTES, needs_seeking
 from asr_cli.audio.waiting import waiting
 from asr_cli.errors import InputError, OutputError, UsageError
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Command
 TEMPORARY: set[str] = set()  # the copies of streams that are there now
 SNIFF_BYTES = 4096  # as much as a live stream has soon
 
@@ -56,9 +58,10 @@ def open_source(source: Source, *, pcm: PcmFormat | None = None, again: bool = F
 
 
 def opened_as(source: Source, stack: ExitStack, *, headed: bool) -> Opened:
-    if isinstance(source, str) and is_url(source):
-        scheme, _, rest = source.partition(":")  # ffmpeg knows it in small letters only
-        return Opened(f"{scheme.lower()}:{rest}", REMOTE, repr(without_password(source)))
+    if isinstance(source, Command):
+        return streamed(stack.enter_context(open_command(source.text)), repr(source.name), headed)
+    if isinstance(source, str) and is_address(source := local_path(source)):
+        return opened_address(source, stack, headed)
     if isinstance(source, bytes | bytearray | memoryview):
         return streamed(io.BytesIO(source), "the data given", headed)
     if source == STDIN or source is sys.stdin or source is stdin_buffer():
@@ -71,13 +74,21 @@ def opened_as(source: Source, stack: ExitStack, *, headed: bool) -> Opened:
     return streamed(source, repr(name) if isinstance(name, str) else "the open file", headed)
 
 
+def opened_address(address: str, stack: ExitStack, headed: bool) -> Opened:
+    name = repr(without_password(address))
+    if not is_url(address):
+        return streamed(stack.enter_context(open_remote(address)), name, headed)
+    scheme, _, rest = address.partition(":")  # ffmpeg knows it in small letters only
+    return Opened(f"{scheme.lower()}:{rest}", REMOTE, name)
+
+
 def opened_path(text: str, stack: ExitStack, headed: bool) -> Opened:
     try:
         status = Path(text).stat() if text else None
         if status is None:
             raise not_found(text)
         if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"{text!r} is a directory, not a recording; name the files in it")
+            raise no_recording(text)
         with waiting():  # a pipe that nobody writes to yet
             file = stack.enter_context(open(text, "rb", buffering=0))  # noqa: PTH123, SIM115 - the stack closes it
         if not stat.S_ISREG(status.st_mode):
@@ -175,11 +186,3 @@ def copy(read: Callable[[int], bytes], file: IO[bytes]) -> int:
     shutil.copyfileobj(Stream(), file, HEAD_BYTES)
     file.flush()
     return file.tell()
-
-
-def empty(name: str) -> InputError:
-    return InputError(f"{name} is empty (0 bytes); check that it was copied or recorded completely")
-
-
-def without_password(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)

@@ -75,7 +75,8 @@ def silent(opened: Opened, media: MediaInfo, said: str, start: float) -> AsrErro
 
 def complaint(said: str) -> str | None:
     """The first line that tells of something wrong: the later ones follow from it."""
-    wrong = (line for line in said.splitlines() if re.search(r"Invalid|[Ee]rror|orrupt|not supported", line))
+    # Lines that are set in quote the file: a song may be called "Error".
+    wrong = (line for line in said.splitlines() if re.search(r"^\S.*(Invalid|[Ee]rror|orrupt|not supported)", line))
     first = next(wrong, None)
     return first and re.sub(r"^(\[[^]]*\] )+", "", first)
 

@@ -7,8 +7,9 @@ journal before the recogniser: the result is the same to the last byte as that o
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self, TextIO
@@ -54,9 +55,8 @@ class Journal:
         return self._known.get(key)
 
     def remember(self, key: str, segment: Segment) -> None:
-        words = [[word.text, word.start, word.end, word.confidence] for word in segment.words]
         self.n_records += 1
-        self._append({"utterance": key, "words": words, "speaker": segment.speaker})
+        self._append({"utterance": key, "words": words_of(segment), "speaker": segment.speaker})
 
     def discard(self) -> None:
         """The recording is complete: the journal has done its work."""
@@ -91,8 +91,7 @@ class Journal:
             record = parse(line)
             if record is None:  # the write that the power cut off; what follows it cannot be trusted either
                 break
-            words = tuple(Word(*fields) for fields in record["words"])
-            known[record["utterance"]] = Segment(words, speaker=record["speaker"])
+            known[record["utterance"]] = replace(read_words(record["words"]), speaker=record["speaker"])
             n_bytes += len(line)
         self._file.truncate(n_bytes)
         return known
@@ -106,14 +105,25 @@ class Channel:
         self._channel = channel
 
     def recall(self, utterance: Audio) -> Segment | None:
-        return self._journal.recall(self._key(utterance))
+        return self._journal.recall(place_of(self._channel, utterance))
 
     def remember(self, utterance: Audio, segment: Segment) -> None:
-        self._journal.remember(self._key(utterance), segment)
+        self._journal.remember(place_of(self._channel, utterance), segment)
 
-    def _key(self, utterance: Audio) -> str:
-        first = round(utterance.start * utterance.sample_rate)
-        return f"{self._channel}:{first}:{len(utterance.samples)}"
+
+def place_of(channel: int, utterance: Audio) -> str:
+    """Which utterance of a recording it is: the same stretch of the same channel, to the sample."""
+    first = round(utterance.start * utterance.sample_rate)
+    return f"{channel}:{first}:{len(utterance.samples)}"
+
+
+def words_of(segment: Segment) -> list[list[Any]]:
+    """A segment's words as JSON has them."""
+    return [[word.text, word.start, word.end, word.confidence] for word in segment.words]
+
+
+def read_words(fields: Iterable[Sequence[Any]]) -> Segment:
+    return Segment(tuple(Word(*one) for one in fields))
 
 
 def opened_alone(path: Path) -> TextIO:

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from asr_cli.audio.address import is_address, is_url
 from asr_cli.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One result file. `partial` is where it lies until it is complete."""
+    """One result file. `partial` is where it lies until it is complete: `place` if there is one, else beside it."""
 
     format: str
     path: Path
+    place: Path | None = None
 
     @property
     def partial(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
+        return self.place or self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,22 +166,24 @@ def is_same_file(path: Path, source: str) -> bool:
 
 
 def is_elsewhere(source: str) -> bool:
-    return source == "-" or is_url(source)
-
-
-def is_url(source: str) -> bool:
-    return re.match(r"https?://", source, re.IGNORECASE) is not None
+    return source == "-" or is_address(source)
 
 
 def stem(source: str) -> str:
     """
-    >>> stem("-"), stem("a/talk.one.mp3"), stem("https://x.org/a%20b.mp3?c=d"), stem("https://x.org/")
-    ('stdin', 'talk.one', 'a b', 'x.org')
+    >>> stem("-"), stem("a/talk.one.mp3"), stem("https://x.org/a%20b.mp3?c=d"), stem("https://x.org/"), stem("s3://b/c.d")
+    ('stdin', 'talk.one', 'a b', 'x.org', 'c')
     """
     if source == "-":
         return "stdin"
     if is_url(source):
-        parts = urlsplit(source)
+        try:
+            parts = urlsplit(source)
+        except ValueError:  # half an IPv6 address
+            return "url"
         name = Path(unquote(parts.path)).stem
         return re.sub(r"[^\w .()-]", "_", name) or parts.hostname or "url"
+    if is_address(source):
+        path = source.split("::")[0].partition("://")[2]
+        return re.sub(r"[^\w .()-]", "_", Path(path).stem) or "store"
     return Path(source).stem

@@ -1,29 +1,28 @@
 """One recording, from start to files: a journal on the way, names that appear only when complete."""
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 from asr_cli.errors import OutputError
+from asr_cli.jobs.identity import newest
 from asr_cli.jobs.journal import Journal
-from asr_cli.jobs.plan import Job, Target
+from asr_cli.jobs.plan import Job
+from asr_cli.jobs.results import keep, make_folder, write_results
 from asr_cli.options import ReadOptions
 from asr_cli.session import Session, Transcription
-from asr_cli.subtitles.writers import Info, Layout, Output, start
+from asr_cli.subtitles.writers import Info, Layout, start
 from asr_cli.transcript import Segment
 from asr_cli.version import __version__
 
 log = logging.getLogger("asr")
 
-T = TypeVar("T")
 Show = Callable[[Iterable[Segment], Transcription], Iterable[Segment]]
 
 
@@ -65,51 +64,21 @@ def transcribe_job(
         journal = open_journal(session, job, reading, resume, stack)
         heard = session.transcribe(job.source, reading, memories=journal, stop=stop)
         stack.callback(heard.close)
-        files = [stack.enter_context(partial_file(target)) for target in job.targets]
-        segments = primed(show(heard, heard))
-        outputs = [start(target.format, file, layout) for target, file in zip(job.targets, files, strict=True)]
-        outputs = outputs or [start(job.format, stdout, layout)]
-        n_segments, position = feed(segments, outputs)
-        for output in outputs:
-            output.finish(info(heard, session))
-        for file in files:
-            settle(file)
+        written = write_results(
+            show(heard, heard), job.targets, layout, lambda: info(heard, session),
+            others=lambda: () if job.targets else (start(job.format, stdout, layout),),
+        )  # fmt: skip
         complete = not stop.is_set()
-        written = keep(job.targets, complete)
+        paths = keep(job.targets, complete)
         if complete and journal is not None:
             journal.discard()
     duration = max(0.0, heard.duration - reading.start)
-    if complete and not n_segments:
-        wrote = "; wrote empty results" if written else ""
+    if complete and not written.n_segments:
+        wrote = "; wrote empty results" if paths else ""
         text = f"no speech found in {job.name!r} (0.0 s of {duration:.1f} s){wrote}"
         log.warning(text, extra={"code": "W-NO-SPEECH"})
-    return Outcome(job, duration, time.monotonic() - begun, n_segments, position, complete, written)
-
-
-def primed(items: Iterable[T]) -> Iterator[T]:
-    """The same items, the first already there: a recording that cannot be read fails before a file is begun."""
-    iterator = iter(items)
-    return chain(list(islice(iterator, 1)), iterator)
-
-
-def feed(segments: Iterable[Segment], outputs: Iterable[Output]) -> tuple[int, float]:
-    """Write every segment to every output; give their number and the last one's end."""
-    n_segments, position = 0, 0.0
-    for segment in segments:
-        for output in outputs:
-            output.add(segment)
-        n_segments += 1
-        position = max(position, segment.end)
-    return n_segments, position
-
-
-def keep(targets: Iterable[Target], complete: bool) -> tuple[Path, ...]:
-    """Give complete results their name; leave the others under their partial one."""
-    if not complete:
-        return tuple(target.partial for target in targets)
-    for target in targets:
-        target.partial.replace(target.path)
-    return tuple(target.path for target in targets)
+    elapsed = time.monotonic() - begun
+    return Outcome(job, duration, elapsed, written.n_segments, written.position, complete, paths)
 
 
 def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool, stack: ExitStack) -> Journal | None:
@@ -143,15 +112,6 @@ def info(heard: Transcription, session: Session) -> Info:
     )
 
 
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:  # which says no more than that
-        raise OutputError(
-            f"cannot write in {str(folder)!r}: it is no directory; choose another place with -o"
-        ) from error
-
-
 def forget_if_empty(journal: Journal, kind: type[BaseException] | None, *_: object) -> None:
     """A recording that could not even be opened leaves nothing behind."""
     if kind is not None and not journal.n_records:
@@ -180,11 +140,6 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
     }
 
 
-def newest(folder: Path) -> int:
-    """When a file of the model last changed: the next epoch of a training is another model."""
-    return max((path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()), default=0)
-
-
 @contextmanager
 def writing(job: Job) -> Iterator[None]:
     """A disk that is full or not ours, in one sentence."""
@@ -200,29 +155,3 @@ def writing(job: Job) -> Iterator[None]:
         else:
             then = "choose another place with -o"
         raise OutputError(f"cannot write {where}: {reason}; {then}") from error
-
-
-@contextmanager
-def partial_file(target: Target) -> Iterator[TextIO]:
-    """The target's file under its partial name; gone again if anything fails, because half a file helps nobody.
-
-    What was recognised is in the journal, so nothing is lost with it.
-    """
-    file = target.partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
-    try:
-        yield file
-    except BaseException:
-        with suppress(OSError):
-            file.close()
-        target.partial.unlink(missing_ok=True)
-        raise
-    finally:
-        with suppress(OSError):
-            file.close()
-
-
-def settle(file: TextIO) -> None:
-    """On the disk, not only on its way there: after this the name may appear."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()

@@ -80,10 +80,22 @@ def script(text: str) -> str:
     return "ja" if n_kana * 10 > n_han else "zh"
 
 
-def by_script(**changes: Any) -> Callable[[str], Style]:
+@dataclass(frozen=True, slots=True)
+class ByScript:
+    """A choice of style by the letters of the text; a value like a style, so that it can be compared and sent."""
+
+    en: Style
+    zh: Style
+    ja: Style
+
+    def __call__(self, text: str) -> Style:
+        choice: Style = getattr(self, script(text))
+        return choice
+
+
+def by_script(**changes: Any) -> ByScript:
     """A chooser: the preset that the letters ask for, with some fields changed."""
-    choices = {name: preset(name, **changes) for name in ("en", "zh", "ja")}
-    return lambda text: choices[script(text)]
+    return ByScript(**{name: preset(name, **changes) for name in ("en", "zh", "ja")})
 
 
 def for_language(language: str | None, **changes: Any) -> Styling:

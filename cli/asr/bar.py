@@ -54,3 +54,11 @@ def download_bar() -> Progress:
         TransferSpeedColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
     )  # fmt: skip
+
+
+def batch_bar() -> Progress:
+    """Bytes of recordings that are through, and a line about them."""
+    return Progress(
+        BarColumn(bar_width=26), TextColumn("{task.fields[line]}"),
+        console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip

@@ -14,9 +14,9 @@ from asr.argv import TRUTH
 from asr_cli.errors import AsrError, UsageError
 from asr_cli.hub.places import folder_in, from_home
 
-LISTENING = ("transcribe", "srt", "vad")  # the commands that take options from configuration
+LISTENING = ("transcribe", "srt", "batch", "vad")  # the commands that take options from configuration
 # Not options of a command: read where they are needed, or meant for one run.
-NOT_CONFIGURABLE = {"context", "debug", "files"}
+NOT_CONFIGURABLE = {"context", "debug", "files", "batch_file", "segments", "redo", "retry_failed"}
 DEFAULT = "default"
 
 
@@ -51,7 +51,7 @@ def defaults_for(command: str) -> dict[str, Any]:
 
 
 def suits(command: str, setting: Setting) -> bool:
-    if setting.name == "output_format" and command != "transcribe":
+    if setting.name == "output_format" and command not in ("transcribe", "batch"):
         from asr.listing import FORMATS
         from asr_cli.subtitles.writers import WRITERS
 

@@ -11,7 +11,9 @@ from asr.main import INTERRUPTED
 
 
 @contextmanager
-def stopping(console: Console) -> Iterator[threading.Event]:
+def stopping(
+    console: Console, what: str = "stopping after the current segment (again: at once)"
+) -> Iterator[threading.Event]:
     """Ctrl-C or SIGTERM finishes what is in hand; a second one ends at once, and the journal has the rest."""
     from asr_cli.audio.source import remove_temporary
     from asr_cli.audio.waiting import stop_waiting
@@ -23,7 +25,7 @@ def stopping(console: Console) -> Iterator[threading.Event]:
             remove_temporary()
             os._exit(INTERRUPTED)
         stop.set()
-        console.notice("stopping after the current segment (again: at once)")
+        console.notice(what)
         stop_waiting()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}

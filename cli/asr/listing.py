@@ -121,7 +121,8 @@ def refuse_twins(found: Iterable[Source], export: Path) -> None:
 
 def write(job: Job, listing: Listing, tally: Tally) -> None:
     """List one recording where it belongs; a file appears under its name when it is complete."""
-    from asr_cli.jobs.recording import keep, make_folder, partial_file, primed, settle, writing
+    from asr_cli.jobs.recording import writing
+    from asr_cli.jobs.results import keep, make_folder, partial_file, primed, settle
 
     n_spans = 0
 

@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 COMMANDS = {
     "transcribe": "speech to text, on standard output or in files",
     "srt": "subtitles beside the video",
+    "batch": "many recordings, restartable",
     "vad": "where somebody speaks",
     "lint": "check subtitle files",
+    "eval": "error rates against a reference",
     "export": "a model as an ONNX file",
     "models": "what can be used, what is here",
     "doctor": "what is missing and how to get it",
@@ -31,6 +33,7 @@ Usage: asr COMMAND [OPTIONS] FILE...
   asr transcribe talk.mp3                       text on standard output
   asr transcribe talk.mp3 -f srt,json -o out/   files
   asr srt video.mp4                             writes video.srt beside it
+  asr batch wav.scp -o out/                     many recordings, restartable
 
 Commands
 {commands}

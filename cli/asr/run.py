@@ -49,8 +49,7 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
 
     screen = request.screen
     console = Console(quiet=screen.quiet, verbose=screen.verbose, json=screen.json, debug=screen.debug)
-    if request.recognition.task != "transcribe":
-        raise UsageError(f"--task {request.recognition.task}: no recogniser here can; leave it out to transcribe")
+    refuse_task(request)
     to = destination(
         request.output.output, wanted_formats(request, beside), known=WRITERS, default=default_format, beside=beside,
         suffix=suffix(request),
@@ -71,6 +70,11 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
         with stopping(console) as stop:
             work(jobs, request, reading, layout, tally, stop)
     return tally.conclude()
+
+
+def refuse_task(request: Request) -> None:
+    if request.recognition.task != "transcribe":
+        raise UsageError(f"--task {request.recognition.task}: no recogniser here can; leave it out to transcribe")
 
 
 def work(

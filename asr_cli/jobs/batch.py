@@ -1,0 +1,163 @@
+"""Many recordings, from the list to the results: what is to be done, done, and told at the end."""
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from asr_cli.errors import AsrError, OutputError
+from asr_cli.jobs.dispatch import Dispatcher
+from asr_cli.jobs.engine import Engine
+from asr_cli.jobs.identity import Identity
+from asr_cli.jobs.ledger import NAME, Ledger, Print
+from asr_cli.jobs.manifest import Item, check, size_of
+from asr_cli.jobs.messages import COMPLETE, FAILED, INTERRUPTED, Ended, Event, Heard, Result, Setup, Task
+from asr_cli.jobs.plan import Target
+from asr_cli.jobs.results import make_folder
+
+PARTS = ".asr-parts"  # where results lie until they are complete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for.
+
+    overwrite: also what is complete. retry_failed: also what failed before. longest_first: by size, so that no long
+    recording is left alone at the end.
+    """
+
+    items: Sequence[Item]
+    directory: Path
+    formats: tuple[str, ...]
+    setup: Setup
+    overwrite: bool = False
+    retry_failed: bool = False
+    longest_first: bool = False
+
+
+class Watcher(Protocol):
+    """Whoever shows how it goes."""
+
+    def happened(self, batch: "Batch", event: Event, /) -> None: ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """The recordings of an order by number, and how each stands.
+
+    todo: in the order they are begun. skipped: complete before this run. failed_before: and not tried again.
+    refused: cannot be read, told without opening them.
+    """
+
+    order: Order
+    made: dict[int, Print] = field(default_factory=dict)
+    todo: list[int] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    failed_before: list[int] = field(default_factory=list)
+    refused: dict[int, AsrError] = field(default_factory=dict)
+
+    def item(self, number: int) -> Item:
+        return self.order.items[number]
+
+    def targets(self, number: int) -> tuple[Target, ...]:
+        order, name = self.order, self.item(number).name
+        return tuple(
+            Target(kind, order.directory / f"{name}.{kind}", order.directory / PARTS / f"{number}.{kind}")
+            for kind in order.formats
+        )
+
+    def result(self, number: int, ledger: Ledger) -> Result | None:
+        """How a recording stands; None if it is not through."""
+        if number in self.refused:
+            error = self.refused[number]
+            return Result(status=FAILED, code=error.code, error=str(error))
+        return ledger.result(self.item(number).key)
+
+
+def open_ledger(directory: Path) -> Ledger:
+    """The ledger of an output directory, which is made if it is not there."""
+    try:
+        make_folder(directory)
+    except OSError as error:
+        raise OutputError(f"cannot write in {str(directory)!r}: {error.strerror}; choose another with -o") from error
+    return Ledger(directory / NAME)
+
+
+def look(order: Order, ledger: Ledger) -> Batch:
+    """What is to be done, and what is not. No recording is opened."""
+    batch = Batch(order)
+    identity = Identity(order.setup, order.formats)
+    known = ledger.statuses()
+    for number, item in enumerate(order.items):
+        made, status = known.get(item.key, (None, ""))
+        now = identity.of(item)
+        batch.made[number] = now
+        if error := check(item):
+            batch.refused[number] = error
+        elif order.overwrite or made != now or not is_through(batch, number, status):
+            batch.todo.append(number)
+        else:
+            (batch.skipped if status in COMPLETE else batch.failed_before).append(number)
+    if order.longest_first:
+        sizes = {number: size_of(batch.item(number)) for number in batch.todo}
+        # Nobody knows how long a pipe or an address is: it may be the longest.
+        batch.todo.sort(key=lambda number: -(sys.maxsize if sizes[number] is None else sizes[number] or 0))
+    return batch
+
+
+def is_through(batch: Batch, number: int, status: str) -> bool:
+    if status == FAILED:
+        return not batch.order.retry_failed
+    return status in COMPLETE and all(os.path.exists(target.path) for target in batch.targets(number))  # noqa: PTH110
+
+
+def run(batch: Batch, ledger: Ledger, engine: Engine, watcher: Watcher, stop: threading.Event) -> None:
+    """Do what is to be done. What was done is in the ledger, however this ends."""
+    parts = batch.order.directory / PARTS
+    shutil.rmtree(parts, ignore_errors=True)  # an earlier run's, that somebody killed
+    fatal: Result | None = None
+    if batch.order.overwrite:
+        for number in batch.todo:
+            ledger.forget(batch.item(number).key)
+    try:
+        for events in Dispatcher(engine, batch.todo, tasks(batch, ledger)).run(stop):
+            for event in events:
+                note(batch, ledger, event)
+                if isinstance(event, Ended) and event.result.fatal:
+                    fatal = event.result
+                    stop.set()
+            ledger.commit()
+            for event in events:  # what is told is true: it is on the disk
+                watcher.happened(batch, event)
+    finally:
+        ledger.commit()
+        shutil.rmtree(parts, ignore_errors=True)
+    if fatal is not None:
+        raise OutputError(f"{fatal.error}; the batch was stopped, nothing is lost, and the same command continues")
+
+
+def tasks(batch: Batch, ledger: Ledger) -> Callable[[int], Task]:
+    def task(number: int) -> Task:
+        item, made = batch.item(number), batch.made[number]
+        known = ledger.known(item.key, made)
+        ledger.begin(item.key, made)
+        return Task(number=number, item=item, targets=batch.targets(number), known=known)
+
+    return task
+
+
+def note(batch: Batch, ledger: Ledger, event: Event) -> None:
+    if isinstance(event, Heard):
+        ledger.heard(batch.item(event.number).key, event.place, event.words)
+    elif isinstance(event, Ended) and event.result.status != INTERRUPTED and not event.result.fatal:
+        ledger.ended(batch.item(event.number).key, event.result)
+
+
+def results(batch: Batch, ledger: Ledger) -> Iterator[tuple[int, Result | None]]:
+    """Each recording of the order, in its order."""
+    for number in range(len(batch.order.items)):
+        yield number, batch.result(number, ledger)

@@ -1,0 +1,75 @@
+"""Where workers work: in processes of this machine, or through another program's cluster."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from asr_cli.errors import UsageError
+from asr_cli.jobs.child import Child
+from asr_cli.jobs.messages import Event, Setup, Task
+from asr_cli.options import ModelOptions
+
+CORES_PER_JOB = 4  # one process shares its cores out well up to about so many
+MORE_IN_HAND = 2  # recordings being opened, decoded or written while as many as there are cores are being heard
+
+
+class Hand(Protocol):
+    """A worker, as whoever gives it work knows it."""
+
+    def give(self, task: Task, /) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+Tell = Callable[[Hand, Event], None]
+
+
+class Engine(Protocol):
+    """Hires workers. setups: one for each worker there should be."""
+
+    @property
+    def setups(self) -> Sequence[Setup]: ...
+
+    def hire(self, setup: Setup, tell: Tell, /) -> Hand: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """Child processes."""
+
+    setups: tuple[Setup, ...]
+
+    def hire(self, setup: Setup, tell: Tell, /) -> Hand:
+        return Child(setup, tell)
+
+
+def n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def local_jobs(devices: Sequence[str], jobs: int | None) -> int:
+    """How many workers: by default one for each device, and of a processor's cores one for every few."""
+    if jobs is not None and jobs < len(devices):
+        raise UsageError(f"{jobs} jobs cannot use {len(devices)} devices; give as many jobs, or fewer devices")
+    on_cpu = devices[0] in ("auto", "cpu")
+    return jobs or (max(1, n_cores() // CORES_PER_JOB) if on_cpu else len(devices))
+
+
+def local_setups(setup: Setup, devices: Sequence[str], jobs: int | None) -> tuple[Setup, ...]:
+    """One for each worker, devices and cores shared out among them."""
+    count = local_jobs(devices, jobs)
+    threads = setup.models.threads or max(1, n_cores() // count)
+    return tuple(
+        replace(setup, models=on_device(setup.models, devices[index % len(devices)], threads),
+                n_at_once=threads + MORE_IN_HAND)
+        for index in range(count)
+    )  # fmt: skip
+
+
+def on_device(models: ModelOptions, device: str, threads: int) -> ModelOptions:
+    return replace(models, device=device, threads=threads)

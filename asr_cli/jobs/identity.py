@@ -1,0 +1,110 @@
+"""What must be equal for earlier work to count as this run's. Light: nothing is loaded to say it."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from asr_cli import punctuators
+from asr_cli.audio.address import is_address, local_path
+from asr_cli.detectors import choose_vad
+from asr_cli.jobs.ledger import Print
+from asr_cli.jobs.manifest import Item
+from asr_cli.jobs.messages import Setup
+from asr_cli.options import ModelOptions, ReadOptions
+from asr_cli.recognizers import card_of, folder_named, folder_of
+from asr_cli.text import language as languages
+from asr_cli.text.hotwords import read_hotwords
+from asr_cli.version import __version__
+
+log = logging.getLogger("asr")
+
+
+class Identity:
+    """The prints of a run's recordings."""
+
+    def __init__(self, setup: Setup, formats: Sequence[str]) -> None:
+        with unsaid():
+            self.heard_with = digest(hearing(setup.models, setup.reading))
+            self.written_with = digest([self.heard_with, writing(setup, formats)])
+
+    def of(self, item: Item) -> Print:
+        return Print(digest(source_of(item)), self.heard_with, self.written_with)
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """What is chosen is told by whoever loads it."""
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
+
+
+def hearing(models: ModelOptions, reading: ReadOptions) -> dict[str, Any]:
+    """All that changes words or their times."""
+    language = languages.code(models.language)
+    card = card_of(models)
+    folder = folder_named(models) or folder_of(card, models)
+    vad, vad_folder = choose_vad(models)
+    hotwords = read_hotwords(models.hotwords) if card.hotwords else ()
+    return {
+        "program": __version__,
+        "model": [card.name, place(folder)],
+        "compute_type": models.compute_type,
+        "hotwords": [hotwords, models.hotword_weight],
+        "language": language,
+        "vad": [vad, place(vad_folder), models.vad and asdict(models.vad)],
+        "reading": asdict(reading),
+    }
+
+
+def writing(setup: Setup, formats: Sequence[str]) -> dict[str, Any]:
+    """All that changes what is written of them."""
+    models = setup.models
+    language = languages.code(models.language)
+    card = card_of(models)
+    punc = punctuators.choose(models, card, language or card.languages[0])
+    style = setup.layout.style
+    return {
+        "formats": formats,
+        "punc": place(punc) if isinstance(punc, Path) else punc and punc.name,
+        "itn": models.itn,
+        "script": models.script,
+        "hotwords": read_hotwords(models.hotwords),
+        "style": astuple(style) if is_dataclass(style) and not isinstance(style, type) else repr(style),
+        "highlight_words": setup.layout.highlight_words,
+        "word_times": setup.layout.word_times,
+    }
+
+
+def place(folder: Path | None) -> list[Any] | None:
+    """A folder, and when it last changed: the next epoch of a training is another model."""
+    return [str(folder.absolute()), newest(folder)] if folder is not None else None
+
+
+def newest(folder: Path) -> int:
+    return max((path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()), default=0)
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def source_of(item: Item) -> str:
+    """The recording as it is now, as far as that can be told without reading it."""
+    span = f"{item.start!r}-{item.end!r}"
+    path = local_path(item.source)
+    if item.piped or is_address(path):
+        return f"{item.source}\n{span}"
+    try:
+        found = os.stat(path)  # noqa: PTH116 - as it was given
+    except (OSError, ValueError):
+        return f"{os.path.abspath(path)}\n{span}"  # noqa: PTH100
+    return f"{os.path.abspath(path)}\n{span}\n{found.st_size}\n{found.st_mtime_ns}"  # noqa: PTH100

@@ -1,0 +1,120 @@
+"""What a batch and its workers say to each other. Light: whoever only dispatches loads neither torch nor numpy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from asr_cli.jobs.manifest import Item
+from asr_cli.jobs.plan import Target
+from asr_cli.options import ModelOptions, ReadOptions
+from asr_cli.subtitles.output import Layout
+
+DONE, NO_SPEECH, FAILED, INTERRUPTED = "done", "no_speech", "failed", "interrupted"
+COMPLETE = (DONE, NO_SPEECH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a worker is to be.
+
+    n_at_once: how many recordings it has in hand.
+    """
+
+    models: ModelOptions
+    reading: ReadOptions
+    layout: Layout
+    n_at_once: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A recording to be transcribed.
+
+    known: what an earlier run recognised of it: the words of each utterance as JSON, by its place.
+    upload: the address of the directory that the targets are to be copied to, if they are not where they belong.
+    """
+
+    number: int
+    item: Item
+    targets: tuple[Target, ...] = ()
+    known: Mapping[str, str] = field(default_factory=dict)
+    upload: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a recording ended. Times in seconds; text, tokens, times and score are lines for Kaldi-style files.
+
+    fatal: the next recording would fare alike, so the batch should stop.
+    """
+
+    status: str
+    duration: float = 0.0
+    elapsed: float = 0.0
+    n_segments: int = 0
+    text: str = ""
+    tokens: str = ""
+    times: str = ""
+    score: str = ""
+    code: str | None = None
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+    fatal: bool = False
+
+    @property
+    def rate(self) -> float:
+        """How many times faster than real time."""
+        return self.duration / max(self.elapsed, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The models are loaded; their names."""
+
+    model: str
+    vad: str | None
+    punc: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An utterance is recognised. place: its key in the journal. words: JSON. end: seconds into the recording."""
+
+    number: int
+    place: str
+    words: str
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A recording is through, one way or another."""
+
+    number: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something worth telling that belongs to no recording."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The worker cannot be what it should: an `AsrError`, by its class's name."""
+
+    kind: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The worker's process or machine is gone. last_words: what it said at the end."""
+
+    last_words: str
+
+
+Event = Ready | Heard | Ended | Said | Unfit | Lost

@@ -1,0 +1,209 @@
+"""Models in memory, and several recordings in hand: what works in a child process, or on another machine.
+
+A thread for each recording decodes, cuts, and writes the results; recognition is shared by all of them.
+"""
+
+import errno
+import json
+import logging
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from asr_cli.audio import Audio
+from asr_cli.audio.address import local_path
+from asr_cli.errors import AsrError, InputError, OutputError
+from asr_cli.jobs.journal import place_of, read_words, words_of
+from asr_cli.jobs.kaldi import KaldiLines
+from asr_cli.jobs.manifest import Item
+from asr_cli.jobs.messages import DONE, FAILED, INTERRUPTED, NO_SPEECH, Ended, Event, Heard, Result, Said, Setup, Task
+from asr_cli.jobs.recording import info
+from asr_cli.jobs.results import Written, keep, make_folder, write_results
+from asr_cli.options import ReadOptions
+from asr_cli.session import Session
+from asr_cli.subtitles.output import Info
+from asr_cli.transcript import Segment
+
+log = logging.getLogger("asr")
+
+# What no other recording would fare better with.
+FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV}
+
+
+class StoppedError(Exception):
+    """Somebody asked to stop before the recording was through."""
+
+
+class Worker:
+    """tell: called from any thread with whatever happens. Closing it interrupts what is in hand."""
+
+    def __init__(self, setup: Setup, tell: Callable[[Event], None]) -> None:
+        self.setup = setup
+        self.tell = tell
+        self._threads: set[threading.Thread] = set()
+        self._stop = threading.Event()
+        self._said = Relay(tell)
+        log.handlers, log.propagate = [self._said], False
+        log.setLevel(logging.INFO)
+        self.session = Session(setup.models)
+        self.session.share()
+
+    def take(self, task: Task) -> None:
+        """Begin with a recording; `tell` hears how it ends."""
+        thread = threading.Thread(target=self._work, args=(task,), name=f"recording {task.number}", daemon=True)
+        self._threads = {one for one in self._threads if one.is_alive()} | {thread}
+        thread.start()
+
+    def stop(self) -> None:
+        """Finish what is being recognised, and end the recordings there."""
+        self._stop.set()
+        self.session.drop_waiting()
+
+    def close(self) -> None:
+        self.stop()
+        for thread in self._threads:
+            thread.join()
+        self.session.close()
+
+    def _work(self, task: Task) -> None:
+        begun = time.monotonic()
+        with self._said.listening() as warnings:
+            try:
+                result = self._transcribe(task)
+            except StoppedError:
+                result = Result(status=INTERRUPTED)
+            except BaseException as error:  # whatever it is, the other recordings go on
+                result = failed(error)
+        elapsed = time.monotonic() - begun
+        self.tell(Ended(task.number, replace(result, elapsed=elapsed, warnings=tuple(warnings))))
+
+    def _transcribe(self, task: Task) -> Result:
+        reading = spanned(self.setup.reading, task.item)
+        lines = KaldiLines()
+        with ExitStack() as stack:
+            source = stack.enter_context(opened(task.item))
+            heard = self.session.transcribe(source, reading, memories=Memories(task, self.tell), stop=self._stop)
+            stack.enter_context(closing(heard))
+            segments = self._until_stopped(heard)
+            written = self._write(task, segments, lambda: info(heard, self.session), lines)
+        return Result(
+            status=DONE if written.n_segments else NO_SPEECH, duration=max(0.0, heard.duration - reading.start),
+            n_segments=written.n_segments, text=lines.text, tokens=lines.tokens, times=lines.times, score=lines.score,
+        )  # fmt: skip
+
+    def _write(self, task: Task, segments: Iterator[Segment], about: Callable[[], Info], lines: KaldiLines) -> Written:
+        for target in task.targets:
+            make_folder(target.path.parent)
+            make_folder(target.partial.parent)
+        written = write_results(segments, task.targets, self.setup.layout, about, others=lambda: (lines,))
+        keep(task.targets, complete=True)
+        return written
+
+    def _until_stopped(self, segments: Iterator[Segment]) -> Iterator[Segment]:
+        yield from segments
+        if self._stop.is_set():  # what there is ends somewhere, not where the recording does
+            raise StoppedError
+
+
+class Memories:
+    """An earlier run's utterances; what is new is told to whoever keeps them."""
+
+    def __init__(self, task: Task, tell: Callable[[Event], None]) -> None:
+        self._task, self._tell = task, tell
+
+    def channel(self, channel: int) -> "Memory":
+        return Memory(self._task, self._tell, channel)
+
+
+class Memory:
+    def __init__(self, task: Task, tell: Callable[[Event], None], channel: int) -> None:
+        self._task, self._tell, self._channel = task, tell, channel
+
+    def recall(self, utterance: Audio) -> Segment | None:
+        known: Mapping[str, str] = self._task.known
+        words = known.get(place_of(self._channel, utterance))
+        return None if words is None else read_words(json.loads(words))
+
+    def remember(self, utterance: Audio, segment: Segment) -> None:
+        words = json.dumps(words_of(segment))
+        self._tell(Heard(self._task.number, place_of(self._channel, utterance), words, utterance.end))
+
+
+class Relay(logging.Handler):
+    """What is said in a recording's own thread belongs to its record; the rest is passed on."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._tell = tell
+        self._here = threading.local()
+
+    @contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        self._here.warnings = []
+        try:
+            yield self._here.warnings
+        finally:
+            del self._here.warnings
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warnings: list[str] | None = getattr(self._here, "warnings", None)
+        if warnings is None:
+            self._tell(Said(record.levelno, record.getMessage()))
+        elif record.levelno >= logging.WARNING:
+            warnings.append(record.getMessage())
+
+
+def spanned(reading: ReadOptions, item: Item) -> ReadOptions:
+    """A stretch of a recording says itself where it begins and ends."""
+    if item.start or item.end is not None:
+        return replace(reading, start=item.start, end=item.end)
+    return reading
+
+
+@contextmanager
+def opened(item: Item) -> Iterator[str | BinaryIO]:
+    """What a session can hear; whoever changes it meanwhile is found out."""
+    if item.piped:
+        from asr_cli.audio.command import open_command
+
+        with open_command(item.source) as output:
+            yield output
+        return
+    before = state(item.source)
+    yield item.source
+    if state(item.source) != before:
+        error = InputError(f"{item.source!r} was changed while it was read; the same command hears it again")
+        error.code = "E-CHANGED"
+        raise error
+
+
+def state(source: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(local_path(source))  # noqa: PTH116 - as it was given
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def failed(error: BaseException) -> Result:
+    """What to say of a recording that could not be transcribed."""
+    if isinstance(error, OSError):
+        fatal = error.errno in FATAL
+        place = Path(error.filename).name if isinstance(error.filename, str) else "the results"
+        error = OutputError(f"cannot write {place!r}: {error.strerror or error}")
+        return Result(status=FAILED, code=error.code, error=str(error), fatal=fatal)
+    if isinstance(error, AsrError):
+        return Result(status=FAILED, code=error.code, error=str(error))
+    return Result(status=FAILED, code="E-BUG", error=f"{type(error).__name__}: {error} ({where(error)}); this is a bug")
+
+
+def where(error: BaseException) -> str:
+    """The last line of ours that it went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"

@@ -1,0 +1,63 @@
+"""How a batch went, as a table."""
+
+from typing import TYPE_CHECKING
+
+from asr.console import Console, clock
+from asr.table import table
+
+if TYPE_CHECKING:
+    from asr.watching import BatchView
+    from asr_cli.jobs.batch import Batch
+    from asr_cli.jobs.ledger import Ledger
+    from asr_cli.jobs.tables import Count
+
+N_FAILURES = 20  # that are shown; the report has all
+ROWS = {"done": "done", "no_speech": "no speech", "failed": "failed", "skipped": "skipped", "pending": "not done"}
+
+
+def show_summary(
+    console: Console, batch: "Batch", ledger: "Ledger", counts: "dict[str, Count]", wall: float, view: "BatchView"
+) -> None:
+    """wall: seconds that the run took."""
+    from itertools import islice
+
+    from asr_cli.jobs.tables import failures, report_path
+
+    report = report_path(batch.order.directory)
+    rate = view.seconds / max(wall, 1e-9)
+    console.event(
+        "summary", **{status: counts[status].n_files for status in ROWS if status in counts},
+        audio_s=round(view.seconds, 1), wall_s=round(wall, 1), rtfx=round(rate, 1), report=str(report),
+    )  # fmt: skip
+    if console.json or console.quiet:
+        return
+    rows = [
+        (f"  {name}", f"{counts[status].n_files:,}".rjust(9), f"{counts[status].seconds / 3600:,.1f} h".rjust(10))
+        for status, name in ROWS.items()
+        if status in counts
+    ]
+    console.notice(table(("", "files".rjust(9), "audio".rjust(10)), rows))
+    console.notice(f"  wall {clock(wall)}" + (f"   {rate:.1f}x realtime" if view.seconds else "") + peak())
+    if "failed" in counts:
+        console.notice("\nfailed")
+        shown = [(f"  {item.key}", result.code or "", result.error or "")
+                 for item, result in islice(failures(batch, ledger), N_FAILURES)]  # fmt: skip
+        console.notice(table(("", "", ""), shown).lstrip("\n"))
+        if counts["failed"].n_files > N_FAILURES:
+            console.notice(f"  and {counts['failed'].n_files - N_FAILURES:,} more")
+        console.notice("  once what is wrong is put right: the same command with --retry-failed")
+    console.notice(f"report  {report}")
+
+
+def peak() -> str:
+    """The most memory that one process took."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    import sys
+
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024
+    size = max(resource.getrusage(kind).ru_maxrss for kind in kinds) * unit
+    return f"   peak {size / 1e9:.1f} GB a process"
