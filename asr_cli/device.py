@@ -60,6 +60,11 @@ def has_bfloat16() -> bool:
     return any(getattr(torch.cpu, name)() for name in checks if hasattr(torch.cpu, name))
 
 
+def use_threads(n_threads: int) -> None:
+    """How many cores the calling thread's tensor operations take, and those of threads that are born later."""
+    torch.set_num_threads(n_threads)
+
+
 def keep_memory() -> None:
     """Let the C library keep the memory of tensors for the next ones, in the whole process.
 

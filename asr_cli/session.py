@@ -2,6 +2,7 @@
 
 import heapq
 import logging
+import os
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
@@ -81,8 +82,13 @@ class Session:
     def share(self) -> None:
         """From here on, utterances of all recordings are recognised together, each recording in a thread of its own."""
         if self._mixer is None:
-            self._mixer = Mixer(self._recognizer, self.options.batch_seconds, BATCH_SECONDS)
+            self._mixer = Mixer(self._recognizer, self.options.batch_seconds, BATCH_SECONDS, self._share_cores)
             self._open.callback(self._mixer.close)
+
+    def _share_cores(self, n_lanes: int) -> None:
+        from asr_cli.device import use_threads
+
+        use_threads(max(1, (self.options.threads or os.cpu_count() or 1) // n_lanes))
 
     def drop_waiting(self) -> None:
         """What is shared and not being recognised yet is not going to be."""

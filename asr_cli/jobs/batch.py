@@ -18,6 +18,7 @@ from asr_cli.jobs.manifest import Item, check, size_of
 from asr_cli.jobs.messages import COMPLETE, FAILED, INTERRUPTED, Ended, Event, Heard, Result, Setup, Task
 from asr_cli.jobs.plan import Target
 from asr_cli.jobs.results import make_folder
+from asr_cli.jobs.store import Store
 
 PARTS = ".asr-parts"  # where results lie until they are complete
 
@@ -27,7 +28,7 @@ class Order:
     """What is asked for.
 
     overwrite: also what is complete. retry_failed: also what failed before. longest_first: by size, so that no long
-    recording is left alone at the end.
+    recording is left alone at the end. upload: the address that results belong to, if the directory only helps.
     """
 
     items: Sequence[Item]
@@ -37,6 +38,7 @@ class Order:
     overwrite: bool = False
     retry_failed: bool = False
     longest_first: bool = False
+    upload: str | None = None
 
 
 class Watcher(Protocol):
@@ -59,6 +61,7 @@ class Batch:
     skipped: list[int] = field(default_factory=list)
     failed_before: list[int] = field(default_factory=list)
     refused: dict[int, AsrError] = field(default_factory=dict)
+    store: Store | None = None
 
     def item(self, number: int) -> Item:
         return self.order.items[number]
@@ -69,6 +72,21 @@ class Batch:
             Target(kind, order.directory / f"{name}.{kind}", order.directory / PARTS / f"{number}.{kind}")
             for kind in order.formats
         )
+
+    def places(self, number: int) -> list[str]:
+        """Where a recording's results are in the end."""
+        targets = self.targets(number)
+        if self.store is None:
+            return [str(target.path) for target in targets]
+        return [self.store.place_of(self.name_of(target)) for target in targets]
+
+    def name_of(self, target: Target) -> str:
+        return target.path.relative_to(self.order.directory).as_posix()
+
+    def is_there(self, target: Target) -> bool:
+        if self.store is not None:
+            return self.name_of(target) in self.store.names
+        return os.path.exists(target.path)  # noqa: PTH110
 
     def result(self, number: int, ledger: Ledger) -> Result | None:
         """How a recording stands; None if it is not through."""
@@ -89,7 +107,7 @@ def open_ledger(directory: Path) -> Ledger:
 
 def look(order: Order, ledger: Ledger) -> Batch:
     """What is to be done, and what is not. No recording is opened."""
-    batch = Batch(order)
+    batch = Batch(order, store=Store(order.upload) if order.upload else None)
     identity = Identity(order.setup, order.formats)
     known = ledger.statuses()
     for number, item in enumerate(order.items):
@@ -112,7 +130,7 @@ def look(order: Order, ledger: Ledger) -> Batch:
 def is_through(batch: Batch, number: int, status: str) -> bool:
     if status == FAILED:
         return not batch.order.retry_failed
-    return status in COMPLETE and all(os.path.exists(target.path) for target in batch.targets(number))  # noqa: PTH110
+    return status in COMPLETE and all(map(batch.is_there, batch.targets(number)))
 
 
 def run(batch: Batch, ledger: Ledger, engine: Engine, watcher: Watcher, stop: threading.Event) -> None:
@@ -145,7 +163,7 @@ def tasks(batch: Batch, ledger: Ledger) -> Callable[[int], Task]:
         item, made = batch.item(number), batch.made[number]
         known = ledger.known(item.key, made)
         ledger.begin(item.key, made)
-        return Task(number=number, item=item, targets=batch.targets(number), known=known)
+        return Task(number=number, item=item, targets=batch.targets(number), known=known, upload=batch.order.upload)
 
     return task
 

@@ -13,7 +13,8 @@ class KaldiLines:
     """Collects what the lines say, as segments come.
 
     text: the words run together. tokens: the same words without their marks, a space between two. times: [start, end]
-    of each token in milliseconds. score: the sum of the natural logarithms of their confidences, empty where the recogniser gives none.
+    of each token in milliseconds. score: the sum of the natural logarithms of their confidences, empty where the
+    recogniser gives none.
     """
 
     def __init__(self) -> None:

@@ -4,10 +4,9 @@ All of them in the order of the input, whatever order the work was done in.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from asr_cli.audio.address import without_password
@@ -17,6 +16,7 @@ from asr_cli.jobs.manifest import Item
 from asr_cli.jobs.messages import COMPLETE, FAILED, Result
 from asr_cli.jobs.plan import Target
 from asr_cli.jobs.results import keep, make_folder, partial_file, settle
+from asr_cli.jobs.store import put_all
 
 REPORT = "asr-report.jsonl"
 BEST = "1best_recog"
@@ -55,7 +55,7 @@ def write_tables(batch: Batch, ledger: Ledger) -> dict[str, Count]:
         report, *lists = [stack.enter_context(partial_file(target, errors="surrogateescape")) for target in targets]
         for number, result in results(batch, ledger):
             item = batch.item(number)
-            line = dumps(record(item, result, batch.targets(number)))
+            line = dumps(record(item, result, batch.places(number)))
             report.write(line.encode("utf-8", "backslashreplace").decode() + "\n")  # which JSON understands
             if result is not None and result.status in COMPLETE:
                 for file, line_of in zip(lists, LISTS.values(), strict=True):
@@ -66,10 +66,13 @@ def write_tables(batch: Batch, ledger: Ledger) -> dict[str, Count]:
         for file in (report, *lists):
             settle(file)
     keep(targets, complete=True)
+    if batch.order.upload is not None:
+        names = [batch.name_of(target) for target in targets]
+        put_all(batch.order.upload, zip([target.path for target in targets], names, strict=True), keep=True)
     return counts
 
 
-def record(item: Item, result: Result | None, targets: Iterable[Target]) -> dict[str, Any]:
+def record(item: Item, result: Result | None, places: Sequence[str]) -> dict[str, Any]:
     """A line of the report."""
     if result is None:
         return {"key": item.key, "path": path_of(item), "status": PENDING}
@@ -82,7 +85,7 @@ def record(item: Item, result: Result | None, targets: Iterable[Target]) -> dict
             "audio_s": round(result.duration, 3),
             "rtfx": round(result.rate, 1),
             "segments": result.n_segments,
-            "outputs": [str(target.path) for target in targets],
+            "outputs": list(places),
         }
     else:
         found |= {"error": result.error, "code": result.code}
@@ -107,5 +110,5 @@ def failures(batch: Batch, ledger: Ledger) -> Iterable[tuple[Item, Result]]:
             yield batch.item(number), result
 
 
-def report_path(directory: Path) -> Path:
-    return directory / REPORT
+def report_place(batch: Batch) -> str:
+    return batch.store.place_of(REPORT) if batch.store is not None else str(batch.order.directory / REPORT)

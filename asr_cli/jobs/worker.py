@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from asr_cli.audio import Audio
 from asr_cli.audio.address import local_path
+from asr_cli.device import use_threads
 from asr_cli.errors import AsrError, InputError, OutputError
 from asr_cli.jobs.journal import place_of, read_words, words_of
 from asr_cli.jobs.kaldi import KaldiLines
@@ -25,6 +26,7 @@ from asr_cli.jobs.manifest import Item
 from asr_cli.jobs.messages import DONE, FAILED, INTERRUPTED, NO_SPEECH, Ended, Event, Heard, Result, Said, Setup, Task
 from asr_cli.jobs.recording import info
 from asr_cli.jobs.results import Written, keep, make_folder, write_results
+from asr_cli.jobs.store import StoreError, put_all
 from asr_cli.options import ReadOptions
 from asr_cli.session import Session
 from asr_cli.subtitles.output import Info
@@ -72,6 +74,7 @@ class Worker:
         self.session.close()
 
     def _work(self, task: Task) -> None:
+        use_threads(1)  # there are enough recordings to keep the other cores busy
         begun = time.monotonic()
         with self._said.listening() as warnings:
             try:
@@ -103,6 +106,10 @@ class Worker:
             make_folder(target.partial.parent)
         written = write_results(segments, task.targets, self.setup.layout, about, others=lambda: (lines,))
         keep(task.targets, complete=True)
+        if task.upload is not None:
+            names = [f"{task.item.name}.{target.format}" for target in task.targets]
+            paths = [target.path for target in task.targets]
+            put_all(task.upload, zip(paths, names, strict=True), keep=False)
         return written
 
     def _until_stopped(self, segments: Iterator[Segment]) -> Iterator[Segment]:
@@ -199,7 +206,7 @@ def failed(error: BaseException) -> Result:
         error = OutputError(f"cannot write {place!r}: {error.strerror or error}")
         return Result(status=FAILED, code=error.code, error=str(error), fatal=fatal)
     if isinstance(error, AsrError):
-        return Result(status=FAILED, code=error.code, error=str(error))
+        return Result(status=FAILED, code=error.code, error=str(error), fatal=isinstance(error, StoreError))
     return Result(status=FAILED, code="E-BUG", error=f"{type(error).__name__}: {error} ({where(error)}); this is a bug")
 
 

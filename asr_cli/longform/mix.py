@@ -7,7 +7,7 @@ batches, and one of a day lets the others pass.
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
@@ -31,10 +31,18 @@ class Waiting:
 class Mixer:
     """Threads that recognise whatever waits, one for each of a recogniser's lanes.
 
-    batch_seconds: what a batch may cost; None for what suits the recogniser.
+    batch_seconds: what a batch may cost; None for what suits the recogniser. prepare: called first in each thread, with
+    the number of lanes.
     """
 
-    def __init__(self, recognizer: Recognizer, batch_seconds: float | None, default_seconds: float) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        batch_seconds: float | None,
+        default_seconds: float,
+        prepare: Callable[[int], None] = lambda n_lanes: None,
+    ) -> None:
+        self._prepare = prepare
         self._lanes: Sequence[Recognizer] = getattr(recognizer, "lanes", None) or (recognizer,)
         suiting: float = getattr(self._lanes[0], "batch_seconds", default_seconds)
         self._batch_seconds = batch_seconds or suiting
@@ -81,6 +89,7 @@ class Mixer:
         return sum(one.utterance.duration for one in self._waiting) < room
 
     def _work(self, lane: Recognizer) -> None:
+        self._prepare(len(self._lanes))
         while batch := self._take():
             recognize_batch(batch, lane)
 

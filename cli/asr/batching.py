@@ -58,15 +58,29 @@ def ordered(request: Request, flags: BatchFlags) -> "Order":
     refuse_idle(request, flags, formats)
     spoken = request.recognition
     refuse_unfit("batch", request.typed, model=named_in(spoken.model, spoken.model_dir), language=spoken.language)
-    layout = make_layout(request, Destination(formats, directory=Path(flags.output)))
+    directory, upload = places(flags.output)
+    layout = make_layout(request, Destination(formats, directory=directory))
     reading = reading_options(request.source)
     items = items_of(request, flags)
     find_ffmpeg()
     setup = Setup(models=model_options(request), reading=reading, layout=layout, n_at_once=1)
     return Order(
-        items=items, directory=Path(flags.output), formats=formats, setup=setup, overwrite=flags.redo,
+        items=items, directory=directory, upload=upload, formats=formats, setup=setup, overwrite=flags.redo,
         retry_failed=flags.retry_failed, longest_first=is_many(flags),
     )  # fmt: skip
+
+
+def places(output: str) -> tuple[Path, str | None]:
+    """The directory to work in, and the address that results are copied to, if there is one."""
+    from asr_cli.audio.address import is_address, is_url, local_path
+    from asr_cli.jobs.store import Store
+
+    if is_url(output):
+        raise UsageError(
+            f"-o {output}: results cannot be written to a web address; name a directory, or a store (s3://)"
+        )
+    path = local_path(output)
+    return (Store(path).work_directory, path) if is_address(path) else (Path(path), None)
 
 
 def items_of(request: Request, flags: BatchFlags) -> "list[Item]":

@@ -21,13 +21,13 @@ def show_summary(
     """wall: seconds that the run took."""
     from itertools import islice
 
-    from asr_cli.jobs.tables import failures, report_path
+    from asr_cli.jobs.tables import failures, report_place
 
-    report = report_path(batch.order.directory)
+    report = report_place(batch)
     rate = view.seconds / max(wall, 1e-9)
     console.event(
         "summary", **{status: counts[status].n_files for status in ROWS if status in counts},
-        audio_s=round(view.seconds, 1), wall_s=round(wall, 1), rtfx=round(rate, 1), report=str(report),
+        audio_s=round(view.seconds, 1), wall_s=round(wall, 1), rtfx=round(rate, 1), report=report,
     )  # fmt: skip
     if console.json or console.quiet:
         return
