@@ -4,7 +4,7 @@ import heapq
 import logging
 import os
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -105,9 +105,13 @@ class Session:
         *,
         memories: Memories | None = None,
         stop: threading.Event | None = None,
+        when_heard: Callable[[], None] = lambda: None,
     ) -> "Transcription":
-        """Start on one recording; iterate over the result for its segments."""
-        return Transcription(self, source, options or ReadOptions(), memories, stop)
+        """Start on one recording; iterate over the result for its segments.
+
+        when_heard: called when nothing more is to be read, while the last of it is still to be recognised.
+        """
+        return Transcription(self, source, options or ReadOptions(), memories, stop, when_heard)
 
     def hear(
         self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None, *, read_ahead: bool = False
@@ -184,8 +188,10 @@ class Transcription:
         options: ReadOptions,
         memories: Memories | None,
         stop: threading.Event | None,
+        when_heard: Callable[[], None],
     ) -> None:
         self.duration = 0.0
+        self._when_heard = when_heard
         self.language = session.language or session.card.languages[0]
         self.model = session.card.name
         self._segments = self._listen(session, source, options, memories, stop)
@@ -235,6 +241,7 @@ class Transcription:
             # To the sample, so that rounding does not tell how the recording was cut into blocks.
             self.duration = max(self.duration, round(block.end * block.sample_rate) / block.sample_rate)
             yield block
+        self._when_heard()
 
 
 def is_file(source: str | Path) -> bool:

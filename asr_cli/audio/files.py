@@ -6,12 +6,14 @@ from asr_cli.audio import SAMPLE_RATE, Audio
 from asr_cli.audio.decoder import Decoder
 from asr_cli.audio.ffmpeg import REMOTE, decode_command
 from asr_cli.audio.pcm import PcmFormat
+from asr_cli.audio.plain import PlainReader, plain
 from asr_cli.audio.samples import cleaner, parse_channel, pick
 from asr_cli.audio.source import Opened, Source, open_source
 from asr_cli.audio.trouble import unreadable, warn_if_cut_short
 from asr_cli.errors import InputError, UsageError
 
 BLOCK_SECONDS = 0.5
+Reader = Decoder | PlainReader
 
 
 def read_blocks(
@@ -61,7 +63,8 @@ def decode(
     command = decode_command(opened.url, protocols=opened.protocols, track=track, start=seek, pcm=pcm)
     clean = cleaner(opened.name)
     n_wanted = None if end is None else round((end - start) * SAMPLE_RATE)
-    with Decoder(command, opened.read) as decoder:
+    found = plain(opened, start) if pcm is None and track == 0 else None
+    with PlainReader(found, opened.name) if found else Decoder(command, opened.read) as decoder:
         n_skipped = skip(decoder, round((start - seek) * SAMPLE_RATE))
         n_heard = 0
         while n_wanted is None or n_heard < n_wanted:
@@ -83,7 +86,7 @@ def decode(
     yield from decode(opened, start=start, end=end, channel=channel, track=track, pcm=pcm, n_block=n_block, jump=False)
 
 
-def skip(decoder: Decoder, n_frames: int) -> int:
+def skip(decoder: Reader, n_frames: int) -> int:
     n_left = n_frames
     while n_left and (n_read := len(decoder.read(min(n_left, SAMPLE_RATE)))):
         n_left -= n_read
@@ -91,7 +94,14 @@ def skip(decoder: Decoder, n_frames: int) -> int:
 
 
 def conclude(
-    opened: Opened, decoder: Decoder, n_heard: int, n_before: int, n_skipped: int, *, track: int, start: float
+    opened: Opened,
+    decoder: Reader,
+    n_heard: int,
+    n_before: int,
+    n_skipped: int,
+    *,
+    track: int,
+    start: float,
 ) -> None:
     """The stream has ended: was that the end of the recording?"""
     exit_code = decoder.finish()

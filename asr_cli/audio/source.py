@@ -42,6 +42,7 @@ class Opened:
     size: int | None = None
     read: Callable[[int], bytes] | None = None
     spooled: bool = False  # the url is a temporary copy
+    path: str | None = None  # of a file that lies on this machine
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def opened_path(text: str, stack: ExitStack, headed: bool) -> Opened:
         raise InputError(f"cannot read {text!r}: {error.strerror}; check its permissions") from error
     if not head:
         raise empty(repr(text))
-    return Opened(local_url(Path(text)), LOCAL, repr(text), head, status.st_size)
+    return Opened(local_url(Path(text)), LOCAL, repr(text), head, status.st_size, path=text)
 
 
 def streamed(file: Any, name: str, headed: bool) -> Opened:

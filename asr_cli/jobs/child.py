@@ -13,10 +13,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from asr_cli.errors import AsrError
 from asr_cli.jobs.messages import Event, Lost, Ready, Setup, Task, Unfit
+
+if TYPE_CHECKING:
+    from asr_cli.jobs.worker import Worker
 
 STOP, CLOSE = "stop", "close"
 LAST_WORDS = 20  # lines
@@ -122,15 +125,9 @@ def serve(into: BinaryIO, out: IO[bytes]) -> None:
                 os._exit(1)
 
     setup: Setup = pickle.load(into)
-    try:
-        from asr_cli.jobs.worker import Worker
-
-        worker = Worker(setup, tell)
-    except AsrError as error:
-        kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == "asr_cli.errors")
-        tell(Unfit(kind, error.code, str(error)))
+    worker = begin(setup, tell)
+    if worker is None:
         return
-    tell(Ready(worker.session.card.name, worker.session.vad_name, worker.session.punc_name))
     while True:
         try:
             message = pickle.load(into)
@@ -143,6 +140,20 @@ def serve(into: BinaryIO, out: IO[bytes]) -> None:
         else:
             worker.take(message)
     worker.close()
+
+
+def begin(setup: Setup, tell: Callable[[Event], None]) -> "Worker | None":
+    """A worker that has said it is ready; None if it has said that it cannot be."""
+    try:
+        from asr_cli.jobs.worker import Worker
+
+        worker = Worker(setup, tell)
+    except AsrError as error:
+        kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == "asr_cli.errors")
+        tell(Unfit(kind, error.code, str(error)))
+        return None
+    tell(Ready(worker.session.card.name, worker.session.vad_name, worker.session.punc_name))
+    return worker
 
 
 if __name__ == "__main__":

@@ -65,9 +65,11 @@ class Dispatcher:
                 happened = list(self._happened())
                 if happened:
                     yield happened
+                self._grow()
                 self._refill()
         finally:
             self._dismiss()
+            self._engine.close()
 
     def _is_busy(self) -> bool:
         if any(post.tasks for post in self._posts):
@@ -76,6 +78,11 @@ class Dispatcher:
 
     def _hire(self, setup: Setup) -> None:
         self._posts.append(Post(setup, self._engine.hire(setup, self._hear)))
+
+    def _grow(self) -> None:
+        if not self._stopping and not self._exhausted:
+            for setup in self._engine.more():
+                self._hire(setup)
 
     def _hear(self, hand: Hand, event: Event) -> None:
         self._events.put((hand, event))
@@ -113,7 +120,7 @@ class Dispatcher:
     def _lose(self, post: Post, event: Lost) -> Iterator[Event]:
         self._posts.remove(post)
         post.hand.close()
-        if not post.tasks:
+        if not post.tasks and not event.with_machine:
             self._false_starts += 1
             if self._false_starts >= FALSE_STARTS:
                 raise AsrError(f"the worker {event.last_words} with nothing in hand, and so did the next one")

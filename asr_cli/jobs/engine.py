@@ -11,7 +11,10 @@ from asr_cli.jobs.messages import Event, Setup, Task
 from asr_cli.options import ModelOptions
 
 CORES_PER_JOB = 4  # one process shares its cores out well up to about so many
-MORE_IN_HAND = 2  # recordings being opened, decoded or written while as many as there are cores are being heard
+MORE_READING = 2  # recordings being opened or written while as many as there are cores are being decoded
+MORE_IN_HAND = (
+    16  # recordings for each core that are waiting for their last words: short ones fill batches only together
+)
 
 
 class Hand(Protocol):
@@ -30,12 +33,16 @@ Tell = Callable[[Hand, Event], None]
 
 
 class Engine(Protocol):
-    """Hires workers. setups: one for each worker there should be."""
+    """Hires workers. setups: one for each worker there should be at first. more: for those there now is room for, too."""
 
     @property
     def setups(self) -> Sequence[Setup]: ...
 
+    def more(self) -> Sequence[Setup]: ...
+
     def hire(self, setup: Setup, tell: Tell, /) -> Hand: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,14 @@ class LocalEngine:
 
     setups: tuple[Setup, ...]
 
+    def more(self) -> Sequence[Setup]:
+        return ()
+
     def hire(self, setup: Setup, tell: Tell, /) -> Hand:
         return Child(setup, tell)
+
+    def close(self) -> None:
+        """Its workers have ended, and there is nothing else to it."""
 
 
 def n_cores() -> int:
@@ -65,10 +78,14 @@ def local_setups(setup: Setup, devices: Sequence[str], jobs: int | None) -> tupl
     count = local_jobs(devices, jobs)
     threads = setup.models.threads or max(1, n_cores() // count)
     return tuple(
-        replace(setup, models=on_device(setup.models, devices[index % len(devices)], threads),
-                n_at_once=threads + MORE_IN_HAND)
+        sized(replace(setup, models=on_device(setup.models, devices[index % len(devices)], threads)), threads)
         for index in range(count)
-    )  # fmt: skip
+    )
+
+
+def sized(setup: Setup, threads: int) -> Setup:
+    """As many recordings in hand as so many cores can keep moving."""
+    return replace(setup, n_reading=threads + MORE_READING, n_at_once=threads * (1 + MORE_IN_HAND) + MORE_READING)
 
 
 def on_device(models: ModelOptions, device: str, threads: int) -> ModelOptions:

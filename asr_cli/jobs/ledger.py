@@ -8,7 +8,7 @@ other; that also spares the shared memory that network file systems do not have.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +60,6 @@ class Ledger:
                 self._db.execute(statement)
             self._db.execute("COMMIT")
         self._file = os.stat(path)  # noqa: PTH116
-        self._dirty = False
 
     def __enter__(self) -> Self:
         return self
@@ -68,22 +67,25 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(sqlite3.Error, OSError):
-            self.commit()
-        with suppress(sqlite3.Error):
-            self._db.close()
+        # What went wrong is on its way to whoever asked; that it is still wrong is no news.
+        try:
+            with suppress(OutputError) if error is not None else nullcontext():
+                self.commit()
+        finally:
+            with suppress(sqlite3.Error):
+                self._db.close()
 
     def statuses(self) -> dict[str, tuple[Print, str]]:
         """Each recording that is known: what it was done with, and how it stands."""
-        rows = self._db.execute("SELECT key, source, heard_with, written_with, status FROM recording")
+        rows = self._rows("SELECT key, source, heard_with, written_with, status FROM recording")
         return {os.fsdecode(key): (Print(*made), status) for key, *made, status in rows}
 
     def known(self, key: str, made: Print) -> dict[str, str]:
         """The words of each utterance that an earlier run recognised and that still count, by place."""
-        row = self._db.execute("SELECT source, heard_with FROM recording WHERE key = ?", (os.fsencode(key),)).fetchone()
-        if row != (made.source, made.heard_with):
+        rows = self._rows("SELECT source, heard_with FROM recording WHERE key = ?", os.fsencode(key))
+        if rows != [(made.source, made.heard_with)]:
             return {}
-        return dict(self._db.execute("SELECT place, words FROM utterance WHERE key = ?", (os.fsencode(key),)))
+        return dict(self._rows("SELECT place, words FROM utterance WHERE key = ?", os.fsencode(key)))
 
     def begin(self, key: str, made: Print) -> None:
         """The recording is in hand; earlier work on it that does not count is forgotten."""
@@ -106,36 +108,39 @@ class Ledger:
         self._change(
             f"UPDATE recording SET ({RESULT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE key = ?",
             result.status, result.code, plain(result.error), plain("\n".join(result.warnings)), result.duration,
-            result.elapsed, result.n_segments, result.text, result.tokens, result.times, result.score, os.fsencode(key),
+            result.elapsed, result.n_segments, plain(result.text), plain(result.tokens), plain(result.times),
+            result.score, os.fsencode(key),
         )  # fmt: skip
         if result.status in COMPLETE:
             self._change("DELETE FROM utterance WHERE key = ?", os.fsencode(key))
 
     def result(self, key: str) -> Result | None:
         """How the recording ended; None if it never did."""
-        row = self._db.execute(f"SELECT {RESULT} FROM recording WHERE key = ?", (os.fsencode(key),)).fetchone()
-        if row is None or row[0] == BEGUN:
+        rows = self._rows(f"SELECT {RESULT} FROM recording WHERE key = ?", os.fsencode(key))
+        if not rows or rows[0][0] == BEGUN:
             return None
         names = ("status", "code", "error", "warnings", *(name.strip() for name in RESULT.split(",")[4:]))
-        fields: dict[str, Any] = dict(zip(names, row, strict=True))
+        fields: dict[str, Any] = dict(zip(names, rows[0], strict=True))
         return Result(**{**fields, "warnings": tuple((fields["warnings"] or "").splitlines())})
 
     def commit(self) -> None:
         """On the disk, whatever happens next."""
-        if not self._dirty:
+        if not self._db.in_transaction:  # nothing new, or SQLite has taken it back and said so
             return
         with told(self.path):
             # An unmounted or deleted directory would take what we write, and nobody would ever see it.
             if not os.path.samestat(self._file, os.stat(self.path)):  # noqa: PTH116
                 raise OutputError(f"{str(self.path)!r} is not the file it was: the output directory was replaced")
             self._db.execute("COMMIT")
-            self._dirty = False
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with told(self.path):
+            return self._db.execute(statement, values).fetchall()
 
     def _change(self, statement: str, *values: object) -> None:
         with told(self.path):
-            if not self._dirty:
+            if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
-                self._dirty = True
             self._db.execute(statement, values)
 
     def _check_version(self) -> None:

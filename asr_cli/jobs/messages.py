@@ -16,13 +16,14 @@ COMPLETE = (DONE, NO_SPEECH)
 class Setup:
     """What a worker is to be.
 
-    n_at_once: how many recordings it has in hand.
+    n_at_once: how many recordings it has in hand. n_reading: how many of them are being decoded.
     """
 
     models: ModelOptions
     reading: ReadOptions
     layout: Layout
     n_at_once: int
+    n_reading: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +113,10 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The worker's process or machine is gone. last_words: what it said at the end."""
+    """The worker's process is gone, perhaps with its machine. last_words: what it said at the end."""
 
     last_words: str
+    with_machine: bool = False
 
 
 Event = Ready | Heard | Ended | Said | Unfit | Lost

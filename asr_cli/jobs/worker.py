@@ -50,6 +50,7 @@ class Worker:
         self.tell = tell
         self._threads: set[threading.Thread] = set()
         self._stop = threading.Event()
+        self._desks = threading.Semaphore(setup.n_reading)  # to read at
         self._said = Relay(tell)
         log.handlers, log.propagate = [self._said], False
         log.setLevel(logging.INFO)
@@ -90,8 +91,11 @@ class Worker:
         reading = spanned(self.setup.reading, task.item)
         lines = KaldiLines()
         with ExitStack() as stack:
+            leave = self._sit_down(stack)
             source = stack.enter_context(opened(task.item))
-            heard = self.session.transcribe(source, reading, memories=Memories(task, self.tell), stop=self._stop)
+            heard = self.session.transcribe(
+                source, reading, memories=Memories(task, self.tell), stop=self._stop, when_heard=leave
+            )
             stack.enter_context(closing(heard))
             segments = self._until_stopped(heard)
             written = self._write(task, segments, lambda: info(heard, self.session), lines)
@@ -99,6 +103,15 @@ class Worker:
             status=DONE if written.n_segments else NO_SPEECH, duration=max(0.0, heard.duration - reading.start),
             n_segments=written.n_segments, text=lines.text, tokens=lines.tokens, times=lines.times, score=lines.score,
         )  # fmt: skip
+
+    def _sit_down(self, stack: ExitStack) -> Callable[[], None]:
+        """Wait for a desk; what is given back leaves it, the first time it is called."""
+        self._desks.acquire()
+        held = stack.enter_context(ExitStack())
+        held.callback(self._desks.release)
+        if self._stop.is_set():
+            raise StoppedError
+        return held.close
 
     def _write(self, task: Task, segments: Iterator[Segment], about: Callable[[], Info], lines: KaldiLines) -> Written:
         for target in task.targets:
