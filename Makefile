@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: demo test test-slow check bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
+# fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
+.PHONY: demo test test-slow check fuzz bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -37,6 +38,9 @@ bench: $(VENV)/.installed
 	$(PY) tests/benchmarks/punctuation_quality.py
 	$(PY) tests/benchmarks/punctuation_cost.py
 	$(PY) tests/benchmarks/wer.py
+
+fuzz: $(VENV)/.installed
+	$(PY) -m tests.fuzz.run
 
 bench-endurance: $(VENV)/.installed
 	$(PY) tests/benchmarks/endurance.py

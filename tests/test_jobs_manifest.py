@@ -335,3 +335,10 @@ def test_no_list_makes_anything_but_items_or_one_sentence(
 def test_reading_lists_needs_neither_numpy_nor_torch() -> None:
     code = "import sys, asr_cli.jobs.manifest; sys.exit(bool({'numpy', 'torch', 'ffmpeg'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("times", ['"start": 1e308', '"start": 1e308, "duration": 1e308', '"end": 1e300'])
+def test_a_time_beyond_any_recording_is_refused(tmp_path, times):
+    (tmp_path / "a.jsonl").write_text(f'{{"wav": "talk.wav", {times}}}\n', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"a\.jsonl:1.*is no time"):
+        read_items([str(tmp_path / "a.jsonl")])

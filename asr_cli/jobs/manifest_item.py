@@ -11,6 +11,7 @@ from asr_cli.audio.remote import insist_on_store
 from asr_cli.errors import AsrError, InputError, NotFoundError
 
 COMMAND_LINE = "the command line"
+LONGEST = 1e9  # s; thirty years are beyond any recording, and a number beyond that is a mistake
 
 
 @dataclass(frozen=True, slots=True)

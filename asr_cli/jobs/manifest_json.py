@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from asr_cli.errors import UsageError
-from asr_cli.jobs.manifest_item import Item, is_one_word, one_word, placed
+from asr_cli.jobs.manifest_item import LONGEST, Item, is_one_word, one_word, placed
 from asr_cli.jobs.manifest_lines import folder_of, is_stdin, lines, place_of, text_of
 from asr_cli.jobs.plan import stem
 
@@ -94,7 +94,7 @@ def seconds(value: Any, what: str, origin: str) -> float:
         number = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
+    if not abs(number) <= LONGEST:
         raise UsageError(f"{origin}: the {what} {value!r:.40} is no time; write seconds, such as 12.5")
     return number
 

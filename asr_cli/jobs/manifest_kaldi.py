@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from asr_cli.errors import UsageError
-from asr_cli.jobs.manifest_item import Item, is_one_word, placed
+from asr_cli.jobs.manifest_item import LONGEST, Item, is_one_word, placed
 from asr_cli.jobs.manifest_lines import folder_of, is_stdin, lines, place_of, text_of
 
 log = logging.getLogger("asr")
@@ -59,7 +59,8 @@ def cut_into_segments(recordings: Sequence[Item], name: str) -> Iterator[Item]:
         if not is_one_word(key):
             raise UsageError(f"{origin}: the id {key!r} has a space in it that is no plain one")
         used.add(recording)
-        yield replace(known[recording], key=key, name="", origin=origin, **span(start, end, origin))
+        first, last = span(start, end, origin)
+        yield replace(known[recording], key=key, name="", origin=origin, start=first, end=last)
     if unused := len(known) - len(used):
         log.warning(
             f"{unused} of {len(known)} recordings have no line in {name!r} and are left out",
@@ -67,15 +68,15 @@ def cut_into_segments(recordings: Sequence[Item], name: str) -> Iterator[Item]:
         )
 
 
-def span(start: str, end: str, origin: str) -> dict[str, float | None]:
+def span(start: str, end: str, origin: str) -> tuple[float, float | None]:
     first, last = seconds(start, origin), seconds(end, origin)
     if first < 0:
         raise UsageError(f"{origin}: a segment cannot start at {start} s")
     if last == TO_THE_END:
-        return {"start": first, "end": None}
+        return first, None
     if last <= first:
         raise UsageError(f"{origin}: the segment ends at {end} s, not after its start at {start} s")
-    return {"start": first, "end": last}
+    return first, last
 
 
 def seconds(text: str, origin: str) -> float:
@@ -83,6 +84,6 @@ def seconds(text: str, origin: str) -> float:
         value = float(text) if "_" not in text else math.nan
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) <= LONGEST:
         raise UsageError(f"{origin}: {text!r} is no time; write seconds, such as 12.5")
     return value
