@@ -3,6 +3,7 @@
 import heapq
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
@@ -86,8 +87,6 @@ class Session:
             self._open.callback(self._mixer.close)
 
     def _share_cores(self, n_lanes: int) -> None:
-        from asr_cli.device import use_threads
-
         use_threads(max(1, (self.options.threads or os.cpu_count() or 1) // n_lanes))
 
     def drop_waiting(self) -> None:
@@ -242,6 +241,14 @@ class Transcription:
             self.duration = max(self.duration, round(block.end * block.sample_rate) / block.sample_rate)
             yield block
         self._when_heard()
+
+
+def use_threads(n_threads: int) -> None:
+    """How many cores the calling thread's tensor operations take; where there are none, torch stays where it is."""
+    if "torch" in sys.modules:
+        from asr_cli import device
+
+        device.use_threads(n_threads)
 
 
 def is_file(source: str | Path) -> bool:

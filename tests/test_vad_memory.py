@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from asr_cli.audio import SAMPLE_RATE, Audio
-from asr_cli.longform.cut import cut
 from asr_cli.detectors import no_vad
+from asr_cli.longform.cut import cut
 from asr_cli.vad.endpoint import Endpointer, EndpointOptions
 from asr_cli.vad.fsmn import FsmnVad
 

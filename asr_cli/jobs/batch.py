@@ -68,9 +68,10 @@ class Batch:
 
     def targets(self, number: int) -> tuple[Target, ...]:
         order, name = self.order, self.item(number).name
+        # A killed run's worker may live a moment longer: what it leaves must not be taken for ours.
+        parts = order.directory / PARTS / str(os.getpid())
         return tuple(
-            Target(kind, order.directory / f"{name}.{kind}", order.directory / PARTS / f"{number}.{kind}")
-            for kind in order.formats
+            Target(kind, order.directory / f"{name}.{kind}", parts / f"{number}.{kind}") for kind in order.formats
         )
 
     def places(self, number: int) -> list[str]:

@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from asr_cli import errors
 from asr_cli.errors import AsrError
@@ -35,7 +36,7 @@ class Dispatcher:
     """Gives tasks out and events back.
 
     A worker that is lost is replaced, and what it had in hand is tried again, each alone: a recording that takes a
-    second worker with it is to blame, and fails.
+    second worker with it is to blame, and fails. The first time that a whole machine is lost, none is suspected.
     """
 
     def __init__(self, engine: Engine, numbers: Iterable[int], task_of: Callable[[int], Task]) -> None:
@@ -44,6 +45,7 @@ class Dispatcher:
         self._task_of = task_of  # asked each time it is given out: what is known of it changes
         self._suspects: deque[int] = deque()
         self._strikes: dict[int, int] = {}
+        self._moved: set[int] = set()  # away from a lost machine
         self._events: queue.Queue[tuple[Hand, Event]] = queue.Queue()
         self._posts: list[Post] = []
         self._false_starts = 0
@@ -120,18 +122,23 @@ class Dispatcher:
     def _lose(self, post: Post, event: Lost) -> Iterator[Event]:
         self._posts.remove(post)
         post.hand.close()
+        if self._stopping or (not post.tasks and self._exhausted and not self._suspects):
+            return  # there was nothing more for it to do
         if not post.tasks and not event.with_machine:
             self._false_starts += 1
             if self._false_starts >= FALSE_STARTS:
                 raise AsrError(f"the worker {event.last_words} with nothing in hand, and so did the next one")
         for number in post.tasks:
+            if event.with_machine and number not in self._moved:  # a machine has other reasons to go
+                self._moved.add(number)
+                self._numbers, self._exhausted = chain([number], self._numbers), False
+                continue
             strikes = self._strikes[number] = self._strikes.get(number, 0) + 1
             if strikes < STRIKES:
                 self._suspects.append(number)
             else:
                 yield Ended(number, poisoned(event))
-        if not self._stopping:
-            self._hire(post.setup)
+        self._hire(post.setup)
 
     def _refill(self) -> None:
         if self._stopping:

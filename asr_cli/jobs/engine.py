@@ -33,7 +33,7 @@ Tell = Callable[[Hand, Event], None]
 
 
 class Engine(Protocol):
-    """Hires workers. setups: one for each worker there should be at first. more: for those there now is room for, too."""
+    """Hires workers. setups: one for each there should be at first. more: for those there has come to be room for."""
 
     @property
     def setups(self) -> Sequence[Setup]: ...

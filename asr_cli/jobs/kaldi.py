@@ -1,6 +1,7 @@
 """A recording's lines in Kaldi-style files, as FunASR writes them: `text`, `token`, `time_stamp`, `score`."""
 
 import math
+from collections.abc import Iterator
 
 from asr_cli.subtitles.output import Info
 from asr_cli.transcript import Segment, Word
@@ -25,19 +26,20 @@ class KaldiLines:
         self._is_scored = True
 
     def add(self, segment: Segment) -> None:
-        for word in segment.words:
-            self._text.append(word.text)
-            for part in word.text.split():
-                if token := part.rstrip(MARKS):
-                    self._add(token, word)
+        # One text for a segment, not one for a word: a day has 200,000 words, and as many small texts take 35 MB.
+        tokens = list(tokens_of(segment))
+        self._text.append("".join(word.text for word in segment.words))
+        if tokens:
+            self._tokens.append(" ".join(token for token, _ in tokens))
+            self._times.append(", ".join(span(word) for _, word in tokens))
+        for _, word in tokens:
+            self._weigh(word.confidence)
 
-    def _add(self, token: str, word: Word) -> None:
-        self._tokens.append(token)
-        self._times.append(f"[{round(word.start * 1000)}, {round(word.end * 1000)}]")
-        if word.confidence is None or not math.isfinite(word.confidence):
+    def _weigh(self, confidence: float | None) -> None:
+        if confidence is None or not math.isfinite(confidence):
             self._is_scored = False
         else:
-            self._score += math.log(max(word.confidence, LEAST))
+            self._score += math.log(max(confidence, LEAST))
 
     def finish(self, info: Info) -> None:
         """Nothing is known only at the end."""
@@ -57,3 +59,15 @@ class KaldiLines:
     @property
     def score(self) -> str:
         return f"{self._score:.4f}" if self._tokens and self._is_scored else ""
+
+
+def tokens_of(segment: Segment) -> Iterator[tuple[str, Word]]:
+    """The words without their marks, in pieces where a word has spaces in it."""
+    for word in segment.words:
+        for part in word.text.split():
+            if token := part.rstrip(MARKS):
+                yield token, word
+
+
+def span(word: Word) -> str:
+    return f"[{round(word.start * 1000)}, {round(word.end * 1000)}]"

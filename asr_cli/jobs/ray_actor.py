@@ -23,7 +23,7 @@ class RayWorker:
     def __init__(self, setup: Setup, folder: str) -> None:
         self._setup, self._folder = setup, folder
         self._events: SimpleQueue[Event | None] = SimpleQueue()
-        self._worker: "Worker | None" = None
+        self._worker: Worker | None = None
         with suppress(ValueError):  # Ray imports from the driver's folder first; a numpy.py there is the user's own
             sys.path.remove(folder)
         self._is_there = enter(folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 from asr_cli.audio.address import without_password
 from asr_cli.jobs.batch import Batch, results
-from asr_cli.jobs.ledger import Ledger
+from asr_cli.jobs.ledger import Ledger, told
 from asr_cli.jobs.manifest import Item
 from asr_cli.jobs.messages import COMPLETE, FAILED, Result
 from asr_cli.jobs.plan import Target
@@ -49,8 +49,9 @@ def write_tables(batch: Batch, ledger: Ledger) -> dict[str, Count]:
     counts: dict[str, Count] = {}
     skipped = set(batch.skipped)
     targets = [Target("jsonl", directory / REPORT), *(Target("", directory / BEST / name) for name in LISTS)]
-    make_folder(directory / BEST)
     with ExitStack() as stack:
+        stack.enter_context(told(directory / REPORT))
+        make_folder(directory / BEST)
         # A list's ids are bytes to Kaldi, and come out as they went in.
         report, *lists = [stack.enter_context(partial_file(target, errors="surrogateescape")) for target in targets]
         for number, result in results(batch, ledger):
@@ -65,7 +66,7 @@ def write_tables(batch: Batch, ledger: Ledger) -> dict[str, Count]:
             counts.setdefault(status, Count()).add(result)
         for file in (report, *lists):
             settle(file)
-    keep(targets, complete=True)
+        keep(targets, complete=True)
     if batch.order.upload is not None:
         names = [batch.name_of(target) for target in targets]
         put_all(batch.order.upload, zip([target.path for target in targets], names, strict=True), keep=True)

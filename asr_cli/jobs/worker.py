@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from asr_cli.audio import Audio
 from asr_cli.audio.address import local_path
-from asr_cli.device import use_threads
 from asr_cli.errors import AsrError, InputError, OutputError
 from asr_cli.jobs.journal import place_of, read_words, words_of
 from asr_cli.jobs.kaldi import KaldiLines
@@ -28,7 +27,7 @@ from asr_cli.jobs.recording import info
 from asr_cli.jobs.results import Written, keep, make_folder, write_results
 from asr_cli.jobs.store import StoreError, put_all
 from asr_cli.options import ReadOptions
-from asr_cli.session import Session
+from asr_cli.session import Session, use_threads
 from asr_cli.subtitles.output import Info
 from asr_cli.transcript import Segment
 
@@ -51,6 +50,7 @@ class Worker:
         self._threads: set[threading.Thread] = set()
         self._stop = threading.Event()
         self._desks = threading.Semaphore(setup.n_reading)  # to read at
+        self._outputs: set[BinaryIO] = set()
         self._said = Relay(tell)
         log.handlers, log.propagate = [self._said], False
         log.setLevel(logging.INFO)
@@ -67,6 +67,8 @@ class Worker:
         """Finish what is being recognised, and end the recordings there."""
         self._stop.set()
         self.session.drop_waiting()
+        for output in tuple(self._outputs):  # of commands, which may keep us waiting for hours
+            output.close()
 
     def close(self) -> None:
         self.stop()
@@ -83,7 +85,7 @@ class Worker:
             except StoppedError:
                 result = Result(status=INTERRUPTED)
             except BaseException as error:  # whatever it is, the other recordings go on
-                result = failed(error)
+                result = Result(status=INTERRUPTED) if self._stop.is_set() else failed(error)
         elapsed = time.monotonic() - begun
         self.tell(Ended(task.number, replace(result, elapsed=elapsed, warnings=tuple(warnings))))
 
@@ -93,11 +95,13 @@ class Worker:
         with ExitStack() as stack:
             leave = self._sit_down(stack)
             source = stack.enter_context(opened(task.item))
+            if not isinstance(source, str):
+                self._hold(source, stack)
             heard = self.session.transcribe(
                 source, reading, memories=Memories(task, self.tell), stop=self._stop, when_heard=leave
             )
             stack.enter_context(closing(heard))
-            segments = self._until_stopped(heard)
+            segments = self._until_stopped(unchanged(heard, task.item))
             written = self._write(task, segments, lambda: info(heard, self.session), lines)
         return Result(
             status=DONE if written.n_segments else NO_SPEECH, duration=max(0.0, heard.duration - reading.start),
@@ -112,6 +116,13 @@ class Worker:
         if self._stop.is_set():
             raise StoppedError
         return held.close
+
+    def _hold(self, output: BinaryIO, stack: ExitStack) -> None:
+        """Let `stop` close it."""
+        self._outputs.add(output)
+        stack.callback(self._outputs.discard, output)
+        if self._stop.is_set():
+            raise StoppedError
 
     def _write(self, task: Task, segments: Iterator[Segment], about: Callable[[], Info], lines: KaldiLines) -> Written:
         for target in task.targets:
@@ -187,20 +198,34 @@ def spanned(reading: ReadOptions, item: Item) -> ReadOptions:
 
 
 @contextmanager
-def opened(item: Item) -> Iterator[str | BinaryIO]:
-    """What a session can hear; whoever changes it meanwhile is found out."""
-    if item.piped:
-        from asr_cli.audio.command import open_command
-
-        with open_command(item.source) as output:
-            yield output
+def opened(item: Item) -> Iterator[Any]:
+    """What a session can hear."""
+    if not item.piped:
+        yield item.source
         return
+    from asr_cli.audio.command import open_command
+
+    with open_command(item.source) as output:
+        yield output
+
+
+def unchanged(segments: Iterator[Segment], item: Item) -> Iterator[Segment]:
+    """The same segments; whoever changes the recording meanwhile is found out before its results get their names."""
     before = state(item.source)
-    yield item.source
-    if state(item.source) != before:
-        error = InputError(f"{item.source!r} was changed while it was read; the same command hears it again")
-        error.code = "E-CHANGED"
-        raise error
+    try:
+        yield from segments
+    except InputError as error:  # which would blame the recording
+        if not item.piped and state(item.source) != before:
+            raise changed(item) from error
+        raise
+    if not item.piped and state(item.source) != before:
+        raise changed(item)
+
+
+def changed(item: Item) -> InputError:
+    error = InputError(f"{item.source!r} was changed or removed while it was read; the same command hears it again")
+    error.code = "E-CHANGED"
+    return error
 
 
 def state(source: str) -> tuple[int, ...] | None:
@@ -215,7 +240,8 @@ def failed(error: BaseException) -> Result:
     """What to say of a recording that could not be transcribed."""
     if isinstance(error, OSError):
         fatal = error.errno in FATAL
-        place = Path(error.filename).name if isinstance(error.filename, str) else "the results"
+        named = error.filename2 or error.filename  # what is renamed bears a number until then
+        place = Path(named).name if isinstance(named, str) else "the results"
         error = OutputError(f"cannot write {place!r}: {error.strerror or error}")
         return Result(status=FAILED, code=error.code, error=str(error), fatal=fatal)
     if isinstance(error, AsrError):

@@ -146,8 +146,8 @@ def recognize_batch(batch: Sequence[Waiting], lane: Recognizer) -> None:
 
 
 def settle(one: Waiting, segment: Segment) -> None:
-    placed = place(segment, one.utterance)
     try:
+        placed = place(segment, one.utterance)  # of what a recogniser gave, which may be anything
         if one.memory is not None:
             one.memory.remember(one.utterance, placed)
     except Exception as error:

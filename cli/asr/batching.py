@@ -1,8 +1,8 @@
 """asr batch: what is asked is checked, done in sight, and summed up."""
 
-import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,11 @@ from asr.console import Console
 from asr.interrupt import stopping
 from asr.main import INTERRUPTED
 from asr.options import BatchFlags, SubtitleFlags
-from asr.run import Request, make_layout, model_options, reading_options, refuse_task
+from asr.run import Request, make_layout, model_options, reading_options, refuse_idle_models, refuse_task
 from asr.summary import show_summary
 from asr.tally import SOME_FAILED
-from asr.vad_options import VadFlags
 from asr.watching import BatchView
-from asr_cli.errors import UsageError
+from asr_cli.errors import AsrError, UsageError
 from asr_cli.jobs.plan import Destination, parse_formats
 from asr_cli.subtitles.writers import WRITERS
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 ALL_FAILED = 1
 ENGINES = ("local", "ray")
+SUBTITLE_OPTIONS = {field.name for field in fields(SubtitleFlags)}
 
 
 def run(request: Request, flags: BatchFlags) -> int:
@@ -66,7 +66,7 @@ def ordered(request: Request, flags: BatchFlags) -> "Order":
     setup = Setup(models=model_options(request), reading=reading, layout=layout, n_at_once=1, n_reading=1)
     return Order(
         items=items, directory=directory, upload=upload, formats=formats, setup=setup, overwrite=flags.redo,
-        retry_failed=flags.retry_failed, longest_first=is_many(flags),
+        retry_failed=flags.retry_failed, longest_first=is_many(flags, spoken.device),
     )  # fmt: skip
 
 
@@ -95,14 +95,17 @@ def items_of(request: Request, flags: BatchFlags) -> "list[Item]":
     return items
 
 
-def is_many(flags: BatchFlags) -> bool:
+def is_many(flags: BatchFlags, device: str) -> bool:
     """Whether several processes, or a GPU, wait for the last recording."""
     from asr_cli.jobs.engine import local_jobs
 
-    return local_jobs(device_list(flags), flags.jobs) > 1 or device_list(flags)[0].startswith("cuda")
+    devices = device_list(flags, device)
+    if flags.engine == "ray":
+        return True
+    return local_jobs(devices, flags.jobs) > 1 or devices[0].startswith("cuda")
 
 
-def device_list(flags: BatchFlags, device: str = "auto") -> list[str]:
+def device_list(flags: BatchFlags, device: str) -> list[str]:
     names = [name.strip() for name in (flags.devices or device).split(",") if name.strip()]
     if not names:
         raise UsageError("--devices names none; give cpu, or cuda:0,cuda:1")
@@ -111,50 +114,53 @@ def device_list(flags: BatchFlags, device: str = "auto") -> list[str]:
 
 def refuse_idle(request: Request, flags: BatchFlags, formats: Sequence[str]) -> None:
     """What was typed and would do nothing is a mistake."""
-    if {field.name for field in fields(SubtitleFlags)} & request.typed and not any(
-        WRITERS[name].takes_cues for name in formats
-    ):
+    if SUBTITLE_OPTIONS & request.typed and not any(WRITERS[name].takes_cues for name in formats):
         raise UsageError("subtitle options do nothing here; add -f srt or another subtitle format")
-    vad_options = {field.name for field in fields(VadFlags)} & request.typed
-    if vad_options and not request.use_vad.vad:
-        raise UsageError(f"--{min(vad_options).replace('_', '-')} does nothing with --no-vad; leave one of them out")
-    if "punc_model" in request.typed and request.recognition.punc is False:
-        raise UsageError("--punc-model does nothing with --no-punc; leave one of them out")
+    refuse_idle_models(request)
     if {"device", "devices"} <= request.typed:
         raise UsageError("--device and --devices say the same; leave one of them out")
     if flags.engine not in ENGINES:
         raise UsageError(f"--engine {flags.engine!r}: choose one of {', '.join(ENGINES)}")
     if flags.address is not None and flags.engine != "ray":
         raise UsageError("--address is Ray's; add --engine ray, or leave it out")
+    if flags.engine == "ray" and "," in (flags.devices or ""):
+        raise UsageError("which GPU a worker gets is Ray's to decide; give --devices cuda, and -j for their number")
     if "word_timestamps" in request.typed and "json" not in formats:
         raise UsageError("--word-timestamps is for JSON; add -f json, or leave it out")
 
 
 def work(batch: "Batch", ledger: "Ledger", request: Request, flags: BatchFlags, console: Console) -> int:
-    from asr_cli.jobs import batch as jobs
     from asr_cli.jobs.tables import write_tables
 
-    order = batch.order
     begun = time.monotonic()
     view = BatchView(console, batch)
     view.announce()
     interrupted = False
-    stop = threading.Event()
     try:
         if batch.todo:
-            bring_absent(order.setup.models, console)
-            engine = engine_of(order, request, flags)
-            with stopping(console, "stopping after what is being recognised (again: at once)") as stop, view.shown():
-                jobs.run(batch, ledger, engine, view if not flags.fail_fast else view.failing_fast(stop), stop)
-            interrupted = stop.is_set() and not view.gave_up
-    finally:
-        counts = write_tables(batch, ledger)
+            interrupted = do(batch, ledger, request, flags, view)
+    except AsrError:
+        with suppress(AsrError):  # what there is to tell so far; what went wrong comes first
+            write_tables(batch, ledger)
+        raise
+    counts = write_tables(batch, ledger)
     show_summary(console, batch, ledger, counts, time.monotonic() - begun, view)
     if interrupted:
         return INTERRUPTED
     if "failed" not in counts or flags.ignore_errors:
         return 0
-    return ALL_FAILED if counts["failed"].n_files == len(order.items) else SOME_FAILED
+    return ALL_FAILED if counts["failed"].n_files == len(batch.order.items) else SOME_FAILED
+
+
+def do(batch: "Batch", ledger: "Ledger", request: Request, flags: BatchFlags, view: BatchView) -> bool:
+    """Do what is to be done; whether somebody stopped it."""
+    from asr_cli.jobs.batch import run as run_batch
+
+    bring_absent(batch.order.setup.models, view.console)
+    engine = engine_of(batch.order, request, flags)
+    with stopping(view.console, "stopping after what is being recognised (again: at once)") as stop, view.shown():
+        run_batch(batch, ledger, engine, view.failing_fast(stop) if flags.fail_fast else view, stop)
+    return stop.is_set() and not view.gave_up
 
 
 def engine_of(order: "Order", request: Request, flags: BatchFlags) -> "Engine":

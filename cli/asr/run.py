@@ -189,15 +189,20 @@ def refuse_idle(request: Request, to: Destination) -> None:
         raise UsageError(
             f"subtitle options do nothing for {', '.join(to.formats)}; add -f srt or another subtitle format"
         )
+    refuse_idle_models(request)
+    if "lang_suffix" in request.typed and (to.is_stdout or to.file is not None):
+        raise UsageError("--lang-suffix names files in a directory; add -o DIR, or leave it out")
+    if "overwrite" in request.typed and not request.output.overwrite and to.is_stdout:
+        raise UsageError("--no-overwrite does nothing on standard output; add -o DIR, or leave it out")
+
+
+def refuse_idle_models(request: Request) -> None:
+    """The same, of options for models that are not used."""
     vad_options = {field.name for field in fields(VadFlags)} & request.typed
     if vad_options and not request.use_vad.vad:
         raise UsageError(f"--{min(vad_options).replace('_', '-')} does nothing with --no-vad; leave one of them out")
     if "punc_model" in request.typed and request.recognition.punc is False:
         raise UsageError("--punc-model does nothing with --no-punc; leave one of them out")
-    if "lang_suffix" in request.typed and (to.is_stdout or to.file is not None):
-        raise UsageError("--lang-suffix names files in a directory; add -o DIR, or leave it out")
-    if "overwrite" in request.typed and not request.output.overwrite and to.is_stdout:
-        raise UsageError("--no-overwrite does nothing on standard output; add -o DIR, or leave it out")
 
 
 def make_layout(request: Request, to: Destination) -> Layout:
