@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from asr_cli.errors import AsrError, OutputError
+from asr_cli.errors import AsrError, NotFoundError, OutputError
 from asr_cli.jobs.dispatch import Dispatcher
 from asr_cli.jobs.engine import Engine
 from asr_cli.jobs.identity import Identity
@@ -113,11 +113,11 @@ def look(order: Order, ledger: Ledger) -> Batch:
     known = ledger.statuses()
     for number, item in enumerate(order.items):
         made, status = known.get(item.key, (None, ""))
-        now = identity.of(item)
-        batch.made[number] = now
-        if error := check(item):
+        now = batch.made[number] = identity.of(item)
+        error = check(item)
+        if error is not None and not is_kept(batch, number, error, made, status):
             batch.refused[number] = error
-        elif order.overwrite or made != now or not is_through(batch, number, status):
+        elif order.overwrite or (made != now and error is None) or not is_through(batch, number, status):
             batch.todo.append(number)
         else:
             (batch.skipped if status in COMPLETE else batch.failed_before).append(number)
@@ -126,6 +126,12 @@ def look(order: Order, ledger: Ledger) -> Batch:
         # Nobody knows how long a pipe or an address is: it may be the longest.
         batch.todo.sort(key=lambda number: -(sys.maxsize if sizes[number] is None else sizes[number] or 0))
     return batch
+
+
+def is_kept(batch: Batch, number: int, error: AsrError, made: Print | None, status: str) -> bool:
+    """Whether a recording that is not there any more was complete: many a corpus is moved away when it is done."""
+    is_gone = isinstance(error, NotFoundError) and made is not None and made.is_same_but_for_state(batch.made[number])
+    return is_gone and not batch.order.overwrite and status in COMPLETE and is_through(batch, number, status)
 
 
 def is_through(batch: Batch, number: int, status: str) -> bool:

@@ -13,6 +13,7 @@ from asr_cli.jobs.engine import Engine, Hand
 from asr_cli.jobs.messages import FAILED, Ended, Event, Lost, Ready, Result, Setup, Task, Unfit
 
 STRIKES = 2  # workers that a recording may take with it
+MOST_AT_ONCE = 1000  # events, before what they tell is on the disk
 PATIENCE = 0.2  # s between two looks whether to stop
 FALSE_STARTS = 2  # workers in a row that may end while they load
 
@@ -91,7 +92,7 @@ class Dispatcher:
 
     def _happened(self) -> Iterator[Event]:
         waiting = PATIENCE
-        while True:
+        for _ in range(MOST_AT_ONCE):
             try:
                 hand, event = self._events.get(timeout=waiting) if waiting else self._events.get_nowait()
             except queue.Empty:

@@ -20,7 +20,6 @@ from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.recognizers import card_of, folder_named, folder_of
 from asr_cli.text import language as languages
 from asr_cli.text.hotwords import read_hotwords
-from asr_cli.version import __version__
 
 log = logging.getLogger("asr")
 
@@ -34,7 +33,7 @@ class Identity:
             self.written_with = digest([self.heard_with, writing(setup, formats)])
 
     def of(self, item: Item) -> Print:
-        return Print(digest(source_of(item)), self.heard_with, self.written_with)
+        return Print(source_of(item), self.heard_with, self.written_with)
 
 
 @contextmanager
@@ -55,7 +54,6 @@ def hearing(models: ModelOptions, reading: ReadOptions) -> dict[str, Any]:
     vad, vad_folder = choose_vad(models)
     hotwords = read_hotwords(models.hotwords) if card.hotwords else ()
     return {
-        "program": __version__,
         "model": [card.name, place(folder)],
         "compute_type": models.compute_type,
         "hotwords": [hotwords, models.hotword_weight],
@@ -98,13 +96,16 @@ def digest(value: Any) -> str:
 
 
 def source_of(item: Item) -> str:
-    """The recording as it is now, as far as that can be told without reading it."""
-    span = f"{item.start!r}-{item.end!r}"
+    """Which recording it is, and how it is now, as far as that can be told without reading it."""
     path = local_path(item.source)
-    if item.piped or is_address(path):
-        return f"{item.source}\n{span}"
+    is_file = not item.piped and not is_address(path)
+    place = digest([os.path.abspath(path) if is_file else item.source, item.start, item.end])  # noqa: PTH100
+    return f"{place}:{state(path) if is_file else ''}"
+
+
+def state(path: str) -> str:
     try:
-        found = os.stat(path)  # noqa: PTH116 - as it was given
+        found = os.stat(path)  # noqa: PTH116 - Path costs more than the question, 100,000 times
     except (OSError, ValueError):
-        return f"{os.path.abspath(path)}\n{span}"  # noqa: PTH100
-    return f"{os.path.abspath(path)}\n{span}\n{found.st_size}\n{found.st_mtime_ns}"  # noqa: PTH100
+        return ""
+    return f"{found.st_size}:{found.st_mtime_ns}"

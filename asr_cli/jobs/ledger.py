@@ -36,12 +36,17 @@ RESULT = "status, code, error, warnings, duration, elapsed, n_segments, text, to
 class Print:
     """What must be equal for earlier work to count.
 
-    source: the recording, as it was. heard_with: all that changes words. written_with: all else that changes results.
+    source: which recording, and after a colon its state. heard_with: all that changes words. written_with: all else
+    that changes results.
     """
 
     source: str
     heard_with: str
     written_with: str
+
+    def is_same_but_for_state(self, other: "Print") -> bool:
+        place, others = (one.source.partition(":")[0] for one in (self, other))
+        return (place, self.heard_with, self.written_with) == (others, other.heard_with, other.written_with)
 
 
 class Ledger:

@@ -244,6 +244,9 @@ def failed(error: BaseException) -> Result:
         place = Path(named).name if isinstance(named, str) else "the results"
         error = OutputError(f"cannot write {place!r}: {error.strerror or error}")
         return Result(status=FAILED, code=error.code, error=str(error), fatal=fatal)
+    if isinstance(error, MemoryError):
+        text = "memory does not suffice for it; close what else runs, or give fewer --jobs"
+        return Result(status=FAILED, code="E-MEMORY", error=text)
     if isinstance(error, AsrError):
         return Result(status=FAILED, code=error.code, error=str(error), fatal=isinstance(error, StoreError))
     return Result(status=FAILED, code="E-BUG", error=f"{type(error).__name__}: {error} ({where(error)}); this is a bug")

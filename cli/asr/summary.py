@@ -37,7 +37,7 @@ def show_summary(
         if status in counts
     ]
     console.notice(table(("", "files".rjust(9), "audio".rjust(10)), rows))
-    console.notice(f"  wall {clock(wall)}" + (f"   {rate:.1f}x realtime" if view.seconds else "") + peak())
+    console.notice(f"  wall {clock(wall)}" + (f"   {rate:.1f}x realtime{peak()}" if view.seconds else ""))
     if "failed" in counts:
         console.notice("\nfailed")
         shown = [(f"  {item.key}", result.code or "", result.error or "")
