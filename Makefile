@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -41,6 +41,19 @@ bench: $(VENV)/.installed
 
 fuzz: $(VENV)/.installed
 	$(PY) -m tests.fuzz.run
+
+# 2,000 recordings, one in twenty broken; kill -9 at 30 moments; a recording of 24 hours and a list of 100,000 lines.
+batch-trial: $(VENV)/.installed
+	$(PY) tests/benchmarks/batch_trial.py
+
+batch-kill: $(VENV)/.installed
+	$(PY) tests/benchmarks/batch_kill.py
+
+batch-endurance: $(VENV)/.installed
+	$(PY) tests/benchmarks/batch_endurance.py
+
+batch-speed: $(VENV)/.installed
+	$(PY) tests/benchmarks/batch_speed.py $(AUDIO) $(MODEL)
 
 bench-endurance: $(VENV)/.installed
 	$(PY) tests/benchmarks/endurance.py

@@ -60,11 +60,9 @@ def decode(
 ) -> Generator[Audio]:
     # ffmpeg cannot seek in a pipe: what comes before the start is decoded there, and dropped here.
     seek = start if jump and not opened.read else 0.0
-    command = decode_command(opened.url, protocols=opened.protocols, track=track, start=seek, pcm=pcm)
     clean = cleaner(opened.name)
     n_wanted = None if end is None else round((end - start) * SAMPLE_RATE)
-    found = plain(opened, start) if pcm is None and track == 0 else None
-    with PlainReader(found, opened.name) if found else Decoder(command, opened.read) as decoder:
+    with reader(opened, start, seek, track, pcm) as decoder:
         n_skipped = skip(decoder, round((start - seek) * SAMPLE_RATE))
         n_heard = 0
         while n_wanted is None or n_heard < n_wanted:
@@ -84,6 +82,15 @@ def decode(
             return
     # Nothing came: many a server cannot begin in the middle.
     yield from decode(opened, start=start, end=end, channel=channel, track=track, pcm=pcm, n_block=n_block, jump=False)
+
+
+def reader(opened: Opened, start: float, seek: float, track: int, pcm: PcmFormat | None) -> Reader:
+    found = plain(opened, start) if pcm is None and track == 0 else None
+    if found:
+        return PlainReader(found, opened.name)
+    return Decoder(
+        decode_command(opened.url, protocols=opened.protocols, track=track, start=seek, pcm=pcm), opened.read
+    )
 
 
 def skip(decoder: Reader, n_frames: int) -> int:
