@@ -131,7 +131,7 @@ def test_recordings_that_change_or_vanish_meanwhile_are_told_and_heard_once_they
         *((f"door{number}", doors) for number in range(psutil.cpu_count() + 4)),
         ("last", last),
     ]
-    runs = Runs(tmp_path, write_scp(tmp_path / "wav.scp", entries), options=["--allow-scp-pipes"])
+    runs = Runs(tmp_path, write_scp(tmp_path / "wav.scp", entries), options=["--allow-scp-pipes", "-f", "srt"])
     process = runs.begin(cost=0.05)
     runs.wait_for(1, process)  # of the first; the last is not opened as long as the doors are closed
     write_wav(tmp_path / "new", SECONDS, 99).replace(first)
@@ -140,6 +140,7 @@ def test_recordings_that_change_or_vanish_meanwhile_are_told_and_heard_once_they
     runs.end(process)
     codes = {key: record["code"] for key, record in runs.report().items() if record["status"] != "done"}
     assert (runs.code, codes) == (3, {"first": "E-CHANGED", "last": "E-NOT-FOUND"})
+    assert {path.stem for path in runs.out.glob("*.srt")} == runs.statuses().keys() - codes.keys()
     (tmp_path / "away").rename(last)
     before = runs.best()
     runs.run("--retry-failed")

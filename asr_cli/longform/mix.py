@@ -111,11 +111,15 @@ class Mixer:
         fitting = list(self._waiting)
         if self._pads:  # a batch costs its longest, so alike goes with alike
             fitting.sort(key=lambda one: (one is not first, abs(one.utterance.duration - first.utterance.duration)))
+        # No more than a fair share: at the end of everything, no lane should work while another has nothing to do.
+        n_lanes = len(self._lanes)
+        share = sum(one.utterance.duration for one in fitting) / n_lanes if n_lanes > 1 else self._batch_seconds
+        most = min(self._batch_seconds, share)
         chosen: list[Waiting] = []
         longest = total = 0.0
         for one in fitting:
             longest, total = max(longest, one.utterance.duration), total + one.utterance.duration
-            if chosen and (longest * (len(chosen) + 1) if self._pads else total) > self._batch_seconds:
+            if chosen and (longest * (len(chosen) + 1) if self._pads else total) > most:
                 break
             chosen.append(one)
         for one in chosen:
