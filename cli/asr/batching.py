@@ -7,12 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.batch_options import BatchFlags
 from asr.bringing import bring_absent
 from asr.config import refuse_unfit
 from asr.console import Console
 from asr.interrupt import stopping
 from asr.main import INTERRUPTED
-from asr.options import BatchFlags, SubtitleFlags
+from asr.options import SubtitleFlags
 from asr.run import Request, make_layout, model_options, reading_options, refuse_idle_models, refuse_task
 from asr.summary import show_summary
 from asr.tally import SOME_FAILED

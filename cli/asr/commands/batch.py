@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from asr.options import BatchFlags, InputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
+from asr.batch_options import BatchFlags
+from asr.options import InputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
 from asr.spread import spread
 from asr.vad_options import UseVad, VadFlags
 
