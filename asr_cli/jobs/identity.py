@@ -56,7 +56,7 @@ def hearing(models: ModelOptions, reading: ReadOptions) -> dict[str, Any]:
     return {
         "model": [card.name, place(folder)],
         "compute_type": models.compute_type,
-        "hotwords": [hotwords, models.hotword_weight],
+        "hotwords": [list(hotwords), models.hotword_weight],
         "language": language,
         "vad": [vad, place(vad_folder), models.vad and asdict(models.vad)],
         "reading": asdict(reading),

@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from asr_cli.errors import OutputError
-from asr_cli.jobs.identity import newest
+from asr_cli.jobs.identity import hearing
 from asr_cli.jobs.journal import Journal
 from asr_cli.jobs.plan import Job
 from asr_cli.jobs.results import keep, make_folder, write_results
@@ -127,16 +127,7 @@ def identity(session: Session, job: Job, reading: ReadOptions) -> Mapping[str, A
         "bytes": file.st_size if file else None,
         "modified_ns": file.st_mtime_ns if file else None,
         "program": __version__,
-        "model": session.card.name,
-        "folder": str(session.folder.absolute()) if session.folder else None,
-        "model_modified_ns": newest(session.folder) if session.folder else None,
-        "compute_type": session.options.compute_type,
-        "hotword_weight": session.options.hotword_weight,
-        "hotwords": list(session.hotwords) if session.card.hotwords else [],
-        "language": session.language,
-        "vad": session.vad_name,
-        "vad_options": asdict(session.options.vad) if session.options.vad else None,
-        "reading": asdict(reading),
+        **hearing(session.options, reading),
     }
 
 
