@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from asr_cli.scoring.read import read_texts
 from tests.batches import QUICK, Runs, write_scp, write_wav
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
@@ -154,6 +155,12 @@ def test_what_is_complete_is_done_again_only_if_something_else_is_asked(few, tmp
     assert (again.code, len(again.heard)) == (3, n_heard)
     if "--start" not in options:
         assert again.best() == few.best()
+
+
+def test_error_rates_can_be_had_of_what_was_written(few):
+    heard = read_texts(few.out, reference=False)
+    assert dict(heard.texts) == dict(few.best()) and len(heard.texts) == 4
+    assert heard.failed.keys() == {"x"}
 
 
 def test_a_result_that_vanished_is_made_again(few, tmp_path):

@@ -296,9 +296,7 @@ def test_a_directory_has_references_and_the_best_file_of_each_recording(tmp_path
 
 
 def report(**records):
-    return "".join(
-        json.dumps({"key": key, "outputs": [], "error": None, **record}) + "\n" for key, record in records.items()
-    )
+    return "".join(json.dumps({"key": key, "path": f"{key}.wav", **record}) + "\n" for key, record in records.items())
 
 
 def test_a_batch_is_read_from_its_directory_and_its_report(tmp_path):

@@ -12,7 +12,7 @@ from asr_cli.scoring.units import run_together
 
 Record = dict[str, Any]
 KEYS = ("key", "id", "utt", "utt_id", "uttid", "audio_filepath")
-UNHEARD = ("failed", "interrupted")  # recordings without a transcript, in a batch's report
+UNHEARD = ("failed", "pending")  # recordings without a transcript, in a batch's report
 
 
 def transcript_text(found: Record, path: Path) -> str:
@@ -54,7 +54,7 @@ def parsed_lines(text: str, path: Path) -> list[tuple[int, Record]]:
 
 def is_report(records: Iterable[tuple[int, Record]]) -> bool:
     """Whether these are the records of asr batch."""
-    return all("status" in record and "outputs" in record for _, record in records)
+    return all({"key", "path", "status"} <= record.keys() for _, record in records)
 
 
 def entries(
