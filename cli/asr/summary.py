@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from asr_cli.jobs.ledger import Ledger
     from asr_cli.jobs.tables import Count
 
+LONG = 36_000.0  # s; beyond that nobody counts minutes
 N_FAILURES = 20  # that are shown; the report has all
 ROWS = {"done": "done", "no_speech": "no speech", "failed": "failed", "skipped": "skipped", "pending": "not done"}
 
@@ -32,12 +33,14 @@ def show_summary(
     if console.json or console.quiet:
         return
     rows = [
-        (f"  {name}", f"{counts[status].n_files:,}".rjust(9), f"{counts[status].seconds / 3600:,.1f} h".rjust(10))
+        (f"  {name}", f"{counts[status].n_files:,}".rjust(9), length(counts[status].seconds).rjust(10))
         for status, name in ROWS.items()
         if status in counts
     ]
     console.notice(table(("", "files".rjust(9), "audio".rjust(10)), rows))
     console.notice(f"  wall {clock(wall)}" + (f"   {rate:.1f}x realtime{peak()}" if view.seconds else ""))
+    if "pending" in counts:
+        console.notice("  the same command continues")
     if "failed" in counts:
         console.notice("\nfailed")
         shown = [(f"  {item.key}", result.code or "", result.error or "")
@@ -47,6 +50,14 @@ def show_summary(
             console.notice(f"  and {counts['failed'].n_files - N_FAILURES:,} more")
         console.notice("  once what is wrong is put right: the same command with --retry-failed")
     console.notice(f"report  {report}")
+
+
+def length(seconds: float) -> str:
+    """
+    >>> length(95.0), length(1_234_567.0)
+    ('0:01:35', '342.9 h')
+    """
+    return clock(seconds) if seconds < LONG else f"{seconds / 3600:,.1f} h"
 
 
 def peak() -> str:

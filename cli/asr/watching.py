@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from asr.console import LINE_EVERY_SECONDS, RATE_AFTER_SECONDS, Console, clock
+from asr.summary import length
 from asr_cli.jobs.manifest import size_of
 from asr_cli.jobs.messages import FAILED, Ended, Event, Heard, Lost, Ready, Said
 
@@ -136,7 +137,7 @@ class BatchView:
 
     def _line(self) -> str:
         parts = [
-            f"{self._n_done:,}/{len(self.batch.todo):,} recordings", f"{self._heard() / 3600:,.1f} h",
+            f"{self._n_done:,}/{len(self.batch.todo):,} recordings", length(self._heard()),
             f"{self._bytes / self._total:.0%}",
         ]  # fmt: skip
         if time.monotonic() - self._begun > RATE_AFTER_SECONDS:
