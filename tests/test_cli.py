@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import importlib.metadata
+import importlib.util
 import json
 import os
 import pty
@@ -539,6 +541,14 @@ def test_the_doctor_finds_this_machine_well():
     findings = {found["what"]: found for found in map(json.loads, result.stdout.splitlines())}
     assert result.returncode == 0
     assert findings["ffmpeg"]["state"] == findings["torch"]["state"] == "ok"
+
+
+def test_the_doctor_knows_the_extras():
+    findings = {found["what"]: found for found in map(json.loads, asr("doctor", "--json").stdout.splitlines())}
+    here = set(findings["extras"]["found"].split(", ")) - {"none"}
+    missing = set(re.findall(r"asr-cli\[(\w+)\]", findings["extras"]["remedy"]))
+    assert here | missing == set(importlib.metadata.metadata("asr-cli").get_all("Provides-Extra"))
+    assert ("itn" in here) == (importlib.util.find_spec("wetext") is not None) and not here & missing
 
 
 def test_the_doctor_says_how_to_get_what_is_missing():

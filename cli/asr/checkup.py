@@ -1,16 +1,18 @@
 """The things that can be wrong with a machine, each with its remedy."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from asr_cli.errors import AsrError
 
 IMPORT_SECONDS = 60
+EXTRA = re.compile(r"""(?P<package>[\w.-]+).*\bextra == ["'](?P<extra>[\w-]+)["']""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ def examine() -> Iterator[Finding]:
     yield vad()
     yield writable("cache", cache())
     yield encoding()
+    yield extras()
 
 
 def package(name: str, remedy: str) -> Finding:
@@ -108,3 +111,27 @@ def encoding() -> Finding:
     if found in ("utf-8", "utf8"):
         return Finding("ok", "encoding", "UTF-8")
     return Finding("note", "encoding", found, "names beyond ASCII may not be found: set LC_ALL=C.UTF-8 or PYTHONUTF8=1")
+
+
+def extras() -> Finding:
+    """What some options need and most people do not."""
+    needs = [(match["extra"], match["package"]) for match in map(EXTRA.match, requirements()) if match]
+    lacking = {extra for extra, package in needs if not is_installed(package)}
+    names = dict.fromkeys(extra for extra, _ in needs)
+    more = " ".join(f"'asr-cli[{name}]'" for name in names if name in lacking)
+    here = ", ".join(name for name in names if name not in lacking)
+    return Finding("ok", "extras", here or "none", f"pip install {more} adds more" if more else "")
+
+
+def requirements() -> list[str]:
+    try:
+        return requires("asr-cli") or []
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return []
+
+
+def is_installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
