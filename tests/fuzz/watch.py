@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 CHILDREN: list["Watched"] = []
+PATIENCE = 2.0  # s
 
 
 class Watched(subprocess.Popen[Any]):
@@ -57,6 +59,9 @@ def remains(before: tuple[int, int]) -> list[str]:
             found.append(f"left a process running: {child.args!r:.200}")
             child.kill()
             child.wait()
+    deadline = time.monotonic() + PATIENCE  # for our own web server, which may still be closing a connection
+    while any(now > then for now, then in zip(state(), before, strict=True)) and time.monotonic() < deadline:
+        time.sleep(0.01)
     files, threads = state()
     if files > before[0]:
         found.append(f"left {files - before[0]} files open")
