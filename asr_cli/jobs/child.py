@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from asr_cli.errors import AsrError
+from asr_cli.jobs.files import ask_for_files
 from asr_cli.jobs.messages import Event, Lost, Ready, Setup, Task, Unfit
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def begin(setup: Setup, tell: Callable[[Event], None]) -> "Worker | None":
     try:
         from asr_cli.jobs.worker import Worker
 
+        ask_for_files()
         worker = Worker(setup, tell)
     except AsrError as error:
         kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == "asr_cli.errors")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from asr_cli.errors import UsageError
 from asr_cli.jobs.child import Child
+from asr_cli.jobs.files import most_in_hand
 from asr_cli.jobs.messages import Event, Setup, Task
 from asr_cli.options import ModelOptions
 
@@ -84,8 +85,10 @@ def local_setups(setup: Setup, devices: Sequence[str], jobs: int | None) -> tupl
 
 
 def sized(setup: Setup, threads: int) -> Setup:
-    """As many recordings in hand as so many cores can keep moving."""
-    return replace(setup, n_reading=threads + MORE_READING, n_at_once=threads * (1 + MORE_IN_HAND) + MORE_READING)
+    """As many recordings in hand as so many cores can keep moving, and as a process may have files for."""
+    n_reading = threads + MORE_READING
+    n_at_once = min(n_reading + threads * MORE_IN_HAND, most_in_hand(n_reading, setup.n_formats))
+    return replace(setup, n_reading=n_reading, n_at_once=n_at_once)
 
 
 def on_device(models: ModelOptions, device: str, threads: int) -> ModelOptions:

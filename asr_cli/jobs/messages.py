@@ -16,7 +16,8 @@ COMPLETE = (DONE, NO_SPEECH)
 class Setup:
     """What a worker is to be.
 
-    n_at_once: how many recordings it has in hand. n_reading: how many of them are being decoded.
+    n_at_once: how many recordings it has in hand. n_reading: how many of them are being decoded. n_formats: how many
+    files are written of each.
     """
 
     models: ModelOptions
@@ -24,6 +25,7 @@ class Setup:
     layout: Layout
     n_at_once: int
     n_reading: int
+    n_formats: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

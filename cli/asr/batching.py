@@ -64,7 +64,9 @@ def ordered(request: Request, flags: BatchFlags) -> "Order":
     reading = reading_options(request.source)
     items = items_of(request, flags)
     find_ffmpeg()
-    setup = Setup(models=model_options(request), reading=reading, layout=layout, n_at_once=1, n_reading=1)
+    setup = Setup(
+        models=model_options(request), reading=reading, layout=layout, n_at_once=1, n_reading=1, n_formats=len(formats)
+    )
     return Order(
         items=items, directory=directory, upload=upload, formats=formats, setup=setup, overwrite=flags.redo,
         retry_failed=flags.retry_failed, longest_first=is_many(flags, spoken.device),

@@ -1,0 +1,36 @@
+"""How many files a process may have open: shells give 1024, macOS 256, and a worker has many recordings in hand."""
+
+import sys
+from types import ModuleType
+
+resource: ModuleType | None = None
+if sys.platform != "win32":
+    import resource
+
+ENOUGH = 10_240  # and more than that macOS refuses
+WITHOUT = 512  # where nobody says: what Windows' runtime gives
+RESERVE = 128  # libraries, models, pipes
+FOR_READING = 8  # a decoder's pipes
+FOR_WAITING = 2  # beside its results
+
+
+def most_files() -> int:
+    """How many files a process of ours may have open once it has asked."""
+    if resource is None:
+        return WITHOUT
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+
+
+def ask_for_files() -> None:
+    """Have this process may open as many as it ever may."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < most_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most_files(), hard))
+
+
+def most_in_hand(n_reading: int, n_formats: int) -> int:
+    """How many recordings a worker can have in hand, so many of them being read."""
+    return max(1, (most_files() - RESERVE - n_reading * FOR_READING) // (n_formats + FOR_WAITING))
