@@ -13,7 +13,7 @@ from asr_cli.audio import Audio
 from asr_cli.longform.ahead import ahead
 from asr_cli.longform.batch import Memory, recognize, until
 from asr_cli.longform.cut import cut
-from asr_cli.longform.mix import Mixer, recognize_among
+from asr_cli.longform.mix import Account, recognize_among
 from asr_cli.longform.stitch import stitch
 from asr_cli.protocols import Punctuator, Recognizer, Vad
 from asr_cli.transcript import Segment
@@ -29,23 +29,23 @@ def transcribe(
     memory: Memory | None = None,
     stop: threading.Event | None = None,
     read_ahead: bool = False,
-    mixer: Mixer | None = None,
+    account: Account | None = None,
 ) -> Iterator[Segment]:
     """Yield each segment as soon as nothing later can change it.
 
     memory: what an earlier, interrupted run has already recognised.
     stop: once set, what is in hand is finished (without a memory: all that was heard) and the transcript ends there.
     read_ahead: decode and detect in a thread of their own; for blocks that never keep anybody waiting.
-    mixer: the recogniser at work for several recordings at once, each transcribed in a thread of its own.
+    account: a mixer's, whose recogniser works for several recordings at once, each transcribed in a thread of its own.
     """
     speech = vad(until(stop, blocks))
     utterances = cut(speech, recognizer.max_duration)
-    if read_ahead and mixer is None:
+    if read_ahead and account is None:
         utterances = ahead(utterances)
     # What nobody remembers cannot be taken up again: then only the hearing stops, and all that was heard is recognised.
     stop = stop if memory is not None else None
-    if mixer is not None:
-        segments = recognize_among(utterances, mixer, memory=memory, stop=stop)
+    if account is not None:
+        segments = recognize_among(utterances, account, memory=memory, stop=stop)
     else:
         segments = recognize(utterances, recognizer, batch_seconds=batch_seconds, memory=memory, stop=stop)
     stitched = stitch(segments)

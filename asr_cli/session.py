@@ -17,7 +17,7 @@ from asr_cli.catalog import PUNC_CARDS, VAD_CARDS
 from asr_cli.detectors import load_vad
 from asr_cli.errors import UsageError
 from asr_cli.longform.batch import Memory, until
-from asr_cli.longform.mix import Mixer
+from asr_cli.longform.mix import Account, Mixer
 from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
 from asr_cli.recognizers import card_of, check_device, choose, folder_named, is_absent
 from asr_cli.registry import LoadOptions, ModelCard
@@ -89,10 +89,14 @@ class Session:
     def _share_cores(self, n_lanes: int) -> None:
         use_threads(max(1, (self.options.threads or os.cpu_count() or 1) // n_lanes))
 
-    def drop_waiting(self) -> None:
+    def stop_sharing(self) -> None:
         """What is shared and not being recognised yet is not going to be."""
         if self._mixer is not None:
-            self._mixer.drop_waiting()
+            self._mixer.stop()
+
+    def account(self) -> Account | None:
+        """For a recording of its own, where they are recognised together."""
+        return Account(self._mixer) if self._mixer is not None else None
 
     def close(self) -> None:
         self._open.close()
@@ -113,7 +117,13 @@ class Session:
         return Transcription(self, source, options or ReadOptions(), memories, stop, when_heard)
 
     def hear(
-        self, blocks: Iterable[Audio], memory: Memory | None, stop: threading.Event | None, *, read_ahead: bool = False
+        self,
+        blocks: Iterable[Audio],
+        memory: Memory | None,
+        stop: threading.Event | None,
+        *,
+        read_ahead: bool = False,
+        account: Account | None = None,
     ) -> Iterator[Segment]:
         segments = pipeline.transcribe(
             blocks,
@@ -124,7 +134,7 @@ class Session:
             memory=memory,
             stop=stop,
             read_ahead=read_ahead,
-            mixer=self._mixer,
+            account=account,
         )
         for finish in self._finishers:
             segments = finish(segments)
@@ -178,6 +188,7 @@ class Transcription:
     """The segments of one recording, as they become ready.
 
     duration: how many seconds of the recording have been heard so far; the recording's length once iteration ends.
+    account: where it is recognised in company, what that took.
     """
 
     def __init__(
@@ -190,6 +201,7 @@ class Transcription:
         when_heard: Callable[[], None],
     ) -> None:
         self.duration = 0.0
+        self.account = session.account()
         self._when_heard = when_heard
         self.language = session.language or session.card.languages[0]
         self.model = session.card.name
@@ -227,7 +239,11 @@ class Transcription:
             voices = [
                 named(
                     session.hear(
-                        self._timed(blocks), memories.channel(index) if memories else None, stop, read_ahead=read_ahead
+                        self._timed(blocks),
+                        memories.channel(index) if memories else None,
+                        stop,
+                        read_ahead=read_ahead,
+                        account=self.account,
                     ),
                     speaker,
                 )

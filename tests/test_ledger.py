@@ -16,8 +16,8 @@ from asr_cli.errors import OutputError
 from asr_cli.jobs.ledger import NAME, VERSION, Ledger, Print
 from asr_cli.jobs.messages import DONE, FAILED, NO_SPEECH, Result
 
-MADE = Print("file", "model", "formats")
-DONE_NOW = Result(status=DONE, duration=2.5, elapsed=1.25, n_segments=1, text="a b", tokens="a b", times="[[0, 1]]")
+MADE = Print("file", "model", "style", "srt")
+DONE_NOW = Result(status=DONE, duration=2.5, work=1.25, n_segments=1, text="a b", tokens="a b", times="[[0, 1]]")
 NOT_UTF8 = b"caf\xe9 \xff".decode("utf-8", "surrogateescape")
 
 COMMITS_FOREVER = """
@@ -27,7 +27,7 @@ from asr_cli.jobs.ledger import Ledger, Print
 from asr_cli.jobs.messages import Result
 with Ledger(Path(sys.argv[1])) as ledger:
     for number in range(1_000_000):
-        ledger.begin(str(number), Print("file", "model", "formats"))
+        ledger.begin(str(number), Print("file", "model", "style", "srt"))
         ledger.heard(str(number), "0:0:1", "[]")
         if number % 3 == 0:
             ledger.ended(str(number), Result(status="done", text=str(number)))
@@ -57,16 +57,16 @@ def test_what_was_committed_is_there_after_kill_minus_nine(path: Path, n_seen: i
         last = max([last, *map(int, child.stdout.read().split(b"\n")[:-1])])
     assert child.returncode == -signal.SIGKILL
     with Ledger(path) as ledger:
-        statuses = ledger.statuses()
+        statuses = ledger.standings()
         assert {str(number) for number in range(last + 1)} <= set(statuses)
         assert len(statuses) <= last + 2  # and what was in hand
-        assert all((status == "done") == (int(key) % 3 == 0) for key, (_, status) in statuses.items())
+        assert all((status == "done") == (int(key) % 3 == 0) for key, (_, status, _) in statuses.items())
         assert ledger.known("1", MADE) == ({"0:0:1": "[]"} if "1" in statuses else {})
         assert ledger.result("0") == Result(status=DONE, text="0")
 
 
 def test_what_was_not_committed_is_not_there(path: Path) -> None:
-    writes = "ledger.begin('a', Print('', '', '')); ledger.commit(); ledger.begin('b', Print('', '', ''))"
+    writes = "ledger.begin('a', Print('', '', '', '')); ledger.commit(); ledger.begin('b', Print('', '', '', ''))"
     code = f"""
 import os, signal, sys
 from pathlib import Path
@@ -76,7 +76,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -signal.SIGKILL
     with Ledger(path) as ledger:
-        assert set(ledger.statuses()) == {"a"}
+        assert set(ledger.standings()) == {"a"}
 
 
 def test_a_second_run_is_told_that_there_is_a_first(path: Path, ledger: Ledger) -> None:
@@ -94,7 +94,7 @@ def test_once_the_first_is_over_the_second_may_begin(path: Path) -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["", "\0", "a\nb", "汉字", "'"])
 results = st.builds(
-    Result, status=st.sampled_from([DONE, NO_SPEECH, FAILED]), duration=st.floats(0, 1e6), elapsed=st.floats(0, 1e6),
+    Result, status=st.sampled_from([DONE, NO_SPEECH, FAILED]), duration=st.floats(0, 1e6), work=st.floats(0, 1e6),
     n_segments=st.integers(0, 10**6), text=texts, tokens=texts, times=texts, score=texts,
     code=st.none() | st.just("E-INPUT"), error=st.none() | texts.filter(bool),
     warnings=st.lists(st.sampled_from(["one", "an other"]), max_size=2).map(tuple),
@@ -115,7 +115,7 @@ def test_a_result_comes_back_as_it_went_in_whatever_its_id(
             ledger.ended(key, result)
     with Ledger(path) as ledger:
         assert {key: ledger.result(key) for key in found} == found
-        assert ledger.statuses() == {key: (MADE, result.status) for key, result in found.items()}
+        assert ledger.standings() == {key: (MADE, result.status, result.code) for key, result in found.items()}
 
 
 def test_an_id_that_is_no_utf8_is_told_from_its_neighbors(ledger: Ledger) -> None:
@@ -123,7 +123,7 @@ def test_an_id_that_is_no_utf8_is_told_from_its_neighbors(ledger: Ledger) -> Non
         ledger.begin(key, MADE)
         ledger.ended(key, Result(status=DONE, text=ascii(key)))
     assert ledger.result(NOT_UTF8) == Result(status=DONE, text=ascii(NOT_UTF8))
-    assert set(ledger.statuses()) == {NOT_UTF8, "café ÿ"}
+    assert set(ledger.standings()) == {NOT_UTF8, "café ÿ"}
 
 
 @pytest.mark.parametrize("field", ["error", "text", "tokens", "times", "warnings"])
@@ -147,7 +147,7 @@ def test_utterances_are_known_until_their_recording_is_complete(ledger: Ledger) 
     assert ledger.known("a", MADE) == {}
 
 
-@pytest.mark.parametrize("changed", [Print("other", "model", "formats"), Print("file", "other", "formats")])
+@pytest.mark.parametrize("changed", [Print("other", "model", "style", "srt"), Print("file", "other", "style", "srt")])
 def test_utterances_of_another_file_or_model_do_not_count(ledger: Ledger, changed: Print) -> None:
     ledger.begin("a", MADE)
     ledger.heard("a", "0:0:1", "[]")
@@ -157,7 +157,7 @@ def test_utterances_of_another_file_or_model_do_not_count(ledger: Ledger, change
 
 
 def test_utterances_count_for_other_formats(ledger: Ledger) -> None:
-    other = Print("file", "model", "other")
+    other = Print("file", "model", "other", "json")
     ledger.begin("a", MADE)
     ledger.heard("a", "0:0:1", "[]")
     ledger.begin("a", other)
@@ -169,7 +169,7 @@ def test_what_is_forgotten_was_never_there(ledger: Ledger) -> None:
     ledger.heard("a", "0:0:1", "[]")
     ledger.ended("a", Result(status=FAILED))
     ledger.forget("a")
-    assert (ledger.statuses(), ledger.known("a", MADE), ledger.result("a")) == ({}, {}, None)
+    assert (ledger.standings(), ledger.known("a", MADE), ledger.result("a")) == ({}, {}, None)
 
 
 def full(path: Path) -> bytes:
@@ -183,7 +183,7 @@ def full(path: Path) -> bytes:
 
 def used(path: Path) -> None:
     with Ledger(path) as ledger:
-        for key in ledger.statuses():
+        for key in ledger.standings():
             ledger.result(key)
             ledger.known(key, MADE)
             ledger.begin(key, MADE)
@@ -213,7 +213,7 @@ def test_a_damaged_ledger_is_told_in_one_sentence(path: Path, damage: str) -> No
 def test_an_empty_file_is_an_empty_ledger(path: Path) -> None:
     path.touch()
     with Ledger(path) as ledger:
-        assert ledger.statuses() == {}
+        assert ledger.standings() == {}
 
 
 def test_a_ledger_of_another_version_is_left_alone(path: Path) -> None:

@@ -13,9 +13,9 @@ from asr_cli.errors import AsrError, NotFoundError, OutputError
 from asr_cli.jobs.dispatch import Dispatcher
 from asr_cli.jobs.engine import Engine
 from asr_cli.jobs.identity import Identity
-from asr_cli.jobs.ledger import NAME, Ledger, Print
+from asr_cli.jobs.ledger import NAME, Ledger, Print, Standing
 from asr_cli.jobs.manifest import Item, check, size_of
-from asr_cli.jobs.messages import COMPLETE, FAILED, INTERRUPTED, Ended, Event, Heard, Result, Setup, Task
+from asr_cli.jobs.messages import CHANGED, COMPLETE, FAILED, INTERRUPTED, Ended, Event, Heard, Result, Setup, Task
 from asr_cli.jobs.plan import Target
 from asr_cli.jobs.results import make_folder
 from asr_cli.jobs.store import Store
@@ -52,7 +52,8 @@ class Batch:
     """The recordings of an order by number, and how each stands.
 
     todo: in the order they are begun. skipped: complete before this run. failed_before: and not tried again.
-    refused: cannot be read, told without opening them.
+    refused: cannot be read, told without opening them. again: complete once, with a recording or options that were
+    others. known: those whose end in the ledger still counts.
     """
 
     order: Order
@@ -61,6 +62,8 @@ class Batch:
     skipped: list[int] = field(default_factory=list)
     failed_before: list[int] = field(default_factory=list)
     refused: dict[int, AsrError] = field(default_factory=dict)
+    again: list[int] = field(default_factory=list)
+    known: set[int] = field(default_factory=set)
     store: Store | None = None
 
     def item(self, number: int) -> Item:
@@ -94,7 +97,7 @@ class Batch:
         if number in self.refused:
             error = self.refused[number]
             return Result(status=FAILED, code=error.code, error=str(error))
-        return ledger.result(self.item(number).key)
+        return ledger.result(self.item(number).key) if number in self.known else None
 
 
 def open_ledger(directory: Path) -> Ledger:
@@ -110,17 +113,10 @@ def look(order: Order, ledger: Ledger) -> Batch:
     """What is to be done, and what is not. No recording is opened."""
     batch = Batch(order, store=Store(order.upload) if order.upload else None)
     identity = Identity(order.setup, order.formats)
-    known = ledger.statuses()
+    standings = ledger.standings()
     for number, item in enumerate(order.items):
-        made, status = known.get(item.key, (None, ""))
-        now = batch.made[number] = identity.of(item)
-        error = check(item)
-        if error is not None and not is_kept(batch, number, error, made, status):
-            batch.refused[number] = error
-        elif order.overwrite or (made != now and error is None) or not is_through(batch, number, status):
-            batch.todo.append(number)
-        else:
-            (batch.skipped if status in COMPLETE else batch.failed_before).append(number)
+        batch.made[number] = identity.of(item)
+        place(batch, number, standings.get(item.key))
     if order.longest_first:
         sizes = {number: size_of(batch.item(number)) for number in batch.todo}
         # Nobody knows how long a pipe or an address is: it may be the longest.
@@ -128,16 +124,37 @@ def look(order: Order, ledger: Ledger) -> Batch:
     return batch
 
 
-def is_kept(batch: Batch, number: int, error: AsrError, made: Print | None, status: str) -> bool:
+def place(batch: Batch, number: int, before: Standing | None) -> None:
+    """Where a recording belongs. before: how an earlier run left it."""
+    order, now = batch.order, batch.made[number]
+    error = check(batch.item(number))
+    if error is not None and not is_kept(batch, number, error, before):
+        batch.refused[number] = error
+        return
+    counts = before is not None and (error is not None or before.made.suffices(now))
+    if before is None or not counts or order.overwrite or not is_through(batch, number, before):
+        batch.todo.append(number)
+        if before is not None and before.status in COMPLETE and not counts:
+            batch.again.append(number)
+        elif before is not None and before.status == FAILED and counts:
+            batch.known.add(number)  # until it is tried again
+    else:
+        (batch.skipped if before.status in COMPLETE else batch.failed_before).append(number)
+        batch.known.add(number)
+
+
+def is_kept(batch: Batch, number: int, error: AsrError, before: Standing | None) -> bool:
     """Whether a recording that is not there any more was complete: many a corpus is moved away when it is done."""
-    is_gone = isinstance(error, NotFoundError) and made is not None and made.is_same_but_for_state(batch.made[number])
-    return is_gone and not batch.order.overwrite and status in COMPLETE and is_through(batch, number, status)
+    if before is None or not isinstance(error, NotFoundError) or batch.order.overwrite:
+        return False
+    is_same = before.made.suffices_but_for_state(batch.made[number])
+    return is_same and before.status in COMPLETE and is_through(batch, number, before)
 
 
-def is_through(batch: Batch, number: int, status: str) -> bool:
-    if status == FAILED:
-        return not batch.order.retry_failed
-    return status in COMPLETE and all(map(batch.is_there, batch.targets(number)))
+def is_through(batch: Batch, number: int, before: Standing) -> bool:
+    if before.status == FAILED:  # somebody changed it meanwhile: what it is now has never been tried
+        return not batch.order.retry_failed and before.code != CHANGED
+    return before.status in COMPLETE and all(map(batch.is_there, batch.targets(number)))
 
 
 def run(batch: Batch, ledger: Ledger, engine: Engine, watcher: Watcher, stop: threading.Event) -> None:
@@ -180,6 +197,7 @@ def note(batch: Batch, ledger: Ledger, event: Event) -> None:
         ledger.heard(batch.item(event.number).key, event.place, event.words)
     elif isinstance(event, Ended) and event.result.status != INTERRUPTED and not event.result.fatal:
         ledger.ended(batch.item(event.number).key, event.result)
+        batch.known.add(event.number)
 
 
 def results(batch: Batch, ledger: Ledger) -> Iterator[tuple[int, Result | None]]:

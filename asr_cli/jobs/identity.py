@@ -30,10 +30,11 @@ class Identity:
     def __init__(self, setup: Setup, formats: Sequence[str]) -> None:
         with unsaid():
             self.heard_with = digest(hearing(setup.models, setup.reading))
-            self.written_with = digest([self.heard_with, writing(setup, formats)])
+            self.written_with = digest([self.heard_with, writing(setup)])
+        self.formats = ",".join(sorted(formats))
 
     def of(self, item: Item) -> Print:
-        return Print(source_of(item), self.heard_with, self.written_with)
+        return Print(source_of(item), self.heard_with, self.written_with, self.formats)
 
 
 @contextmanager
@@ -63,15 +64,14 @@ def hearing(models: ModelOptions, reading: ReadOptions) -> dict[str, Any]:
     }
 
 
-def writing(setup: Setup, formats: Sequence[str]) -> dict[str, Any]:
-    """All that changes what is written of them."""
+def writing(setup: Setup) -> dict[str, Any]:
+    """All that changes what is written of them, in whatever format."""
     models = setup.models
     language = languages.code(models.language)
     card = card_of(models)
     punc = punctuators.choose(models, card, language or card.languages[0])
     style = setup.layout.style
     return {
-        "formats": formats,
         "punc": place(punc) if isinstance(punc, Path) else punc and punc.name,
         "itn": models.itn,
         "script": models.script,

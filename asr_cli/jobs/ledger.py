@@ -12,24 +12,25 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from asr_cli.errors import OutputError
 from asr_cli.jobs.messages import COMPLETE, Result
 
 NAME = ".asr-batch.sqlite"
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS recording (
-    key BLOB PRIMARY KEY, source TEXT, heard_with TEXT, written_with TEXT, status TEXT, code TEXT, error TEXT,
-    warnings TEXT, duration REAL, elapsed REAL, n_segments INTEGER, text TEXT, tokens TEXT, times TEXT, score TEXT
+    key BLOB PRIMARY KEY, source TEXT, heard_with TEXT, written_with TEXT, formats TEXT, status TEXT, code TEXT,
+    error TEXT, warnings TEXT, duration REAL, work REAL, n_segments INTEGER, text TEXT, tokens TEXT, times TEXT,
+    score TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS utterance (
     key BLOB, place TEXT, words TEXT, PRIMARY KEY (key, place)
 ) WITHOUT ROWID;
 """
 BEGUN = "begun"
-RESULT = "status, code, error, warnings, duration, elapsed, n_segments, text, tokens, times, score"
+RESULT = "status, code, error, warnings, duration, work, n_segments, text, tokens, times, score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,31 @@ class Print:
     """What must be equal for earlier work to count.
 
     source: which recording, and after a colon its state. heard_with: all that changes words. written_with: all else
-    that changes results.
+    that changes results. formats: which files are written, with commas between.
     """
 
     source: str
     heard_with: str
     written_with: str
+    formats: str
 
-    def is_same_but_for_state(self, other: "Print") -> bool:
-        place, others = (one.source.partition(":")[0] for one in (self, other))
-        return (place, self.heard_with, self.written_with) == (others, other.heard_with, other.written_with)
+    def suffices(self, wanted: "Print") -> bool:
+        """Whether what was made so is what is wanted now: more files than that do no harm."""
+        return self.source == wanted.source and self.suffices_but_for_state(wanted)
+
+    def suffices_but_for_state(self, wanted: "Print") -> bool:
+        place, others = (one.source.partition(":")[0] for one in (self, wanted))
+        has_all = set(wanted.formats.split(",")) <= {*self.formats.split(","), ""}
+        has_same = (self.heard_with, self.written_with) == (wanted.heard_with, wanted.written_with)
+        return has_all and has_same and place == others
+
+
+class Standing(NamedTuple):
+    """How a recording stands: what it was done with, and what became of it."""
+
+    made: Print
+    status: str
+    code: str | None
 
 
 class Ledger:
@@ -80,10 +96,10 @@ class Ledger:
             with suppress(sqlite3.Error):
                 self._db.close()
 
-    def statuses(self) -> dict[str, tuple[Print, str]]:
-        """Each recording that is known: what it was done with, and how it stands."""
-        rows = self._rows("SELECT key, source, heard_with, written_with, status FROM recording")
-        return {os.fsdecode(key): (Print(*made), status) for key, *made, status in rows}
+    def standings(self) -> dict[str, Standing]:
+        """Each recording that is known."""
+        rows = self._rows("SELECT key, source, heard_with, written_with, formats, status, code FROM recording")
+        return {os.fsdecode(key): Standing(Print(*made), status, code) for key, *made, status, code in rows}
 
     def known(self, key: str, made: Print) -> dict[str, str]:
         """The words of each utterance that an earlier run recognised and that still count, by place."""
@@ -97,8 +113,9 @@ class Ledger:
         if not self.known(key, made):
             self._change("DELETE FROM utterance WHERE key = ?", os.fsencode(key))
         self._change(
-            "INSERT OR REPLACE INTO recording (key, source, heard_with, written_with, status) VALUES (?, ?, ?, ?, ?)",
-            os.fsencode(key), made.source, made.heard_with, made.written_with, BEGUN,
+            "INSERT OR REPLACE INTO recording (key, source, heard_with, written_with, formats, status)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            os.fsencode(key), made.source, made.heard_with, made.written_with, made.formats, BEGUN,
         )  # fmt: skip
 
     def forget(self, key: str) -> None:
@@ -113,7 +130,7 @@ class Ledger:
         self._change(
             f"UPDATE recording SET ({RESULT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE key = ?",
             result.status, result.code, plain(result.error), plain("\n".join(result.warnings)), result.duration,
-            result.elapsed, result.n_segments, plain(result.text), plain(result.tokens), plain(result.times),
+            result.work, result.n_segments, plain(result.text), plain(result.tokens), plain(result.times),
             result.score, os.fsencode(key),
         )  # fmt: skip
         if result.status in COMPLETE:

@@ -10,6 +10,7 @@ from asr_cli.subtitles.output import Layout
 
 DONE, NO_SPEECH, FAILED, INTERRUPTED = "done", "no_speech", "failed", "interrupted"
 COMPLETE = (DONE, NO_SPEECH)
+CHANGED = "E-CHANGED"  # the code of a recording that was not the same from beginning to end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +48,15 @@ class Task:
 class Result:
     """How a recording ended. Times in seconds; text, tokens, times and score are lines for Kaldi-style files.
 
+    work: what it took of a recogniser's time and, for everything else, of a processor's; waiting for others is none.
+    recalled: how much of the recording an earlier run had recognised.
     fatal: the next recording would fare alike, so the batch should stop.
     """
 
     status: str
     duration: float = 0.0
-    elapsed: float = 0.0
+    work: float = 0.0
+    recalled: float = 0.0
     n_segments: int = 0
     text: str = ""
     tokens: str = ""
@@ -65,8 +69,8 @@ class Result:
 
     @property
     def rate(self) -> float:
-        """How many times faster than real time."""
-        return self.duration / max(self.elapsed, 1e-9)
+        """How many seconds of it a second of work did."""
+        return self.duration / max(self.work, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ LISTS: dict[str, Callable[[Result], str]] = {
     "token": lambda result: result.tokens,
     "score": lambda result: result.score,
     "time_stamp": lambda result: result.times,
-    "rtf": lambda result: f"{result.elapsed / result.duration:.4f}" if result.duration else "",
+    "rtf": lambda result: f"{result.work / result.duration:.4f}" if result.duration else "",
 }
 
 

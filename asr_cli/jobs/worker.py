@@ -22,7 +22,20 @@ from asr_cli.errors import AsrError, InputError, OutputError
 from asr_cli.jobs.journal import place_of, read_words, words_of
 from asr_cli.jobs.kaldi import KaldiLines
 from asr_cli.jobs.manifest import Item
-from asr_cli.jobs.messages import DONE, FAILED, INTERRUPTED, NO_SPEECH, Ended, Event, Heard, Result, Said, Setup, Task
+from asr_cli.jobs.messages import (
+    CHANGED,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    NO_SPEECH,
+    Ended,
+    Event,
+    Heard,
+    Result,
+    Said,
+    Setup,
+    Task,
+)
 from asr_cli.jobs.recording import info
 from asr_cli.jobs.results import Written, keep, make_folder, write_results
 from asr_cli.jobs.store import StoreError, put_all
@@ -66,7 +79,7 @@ class Worker:
     def stop(self) -> None:
         """Finish what is being recognised, and end the recordings there."""
         self._stop.set()
-        self.session.drop_waiting()
+        self.session.stop_sharing()
         for output in tuple(self._outputs):  # of commands, which may keep us waiting for hours
             output.close()
 
@@ -78,7 +91,6 @@ class Worker:
 
     def _work(self, task: Task) -> None:
         use_threads(1)  # there are enough recordings to keep the other cores busy
-        begun = time.monotonic()
         with self._said.listening() as warnings:
             try:
                 result = self._transcribe(task)
@@ -86,8 +98,7 @@ class Worker:
                 result = Result(status=INTERRUPTED)
             except BaseException as error:  # whatever it is, the other recordings go on
                 result = Result(status=INTERRUPTED) if self._stop.is_set() else failed(error)
-        elapsed = time.monotonic() - begun
-        self.tell(Ended(task.number, replace(result, elapsed=elapsed, warnings=tuple(warnings))))
+        self.tell(Ended(task.number, replace(result, warnings=tuple(warnings))))
 
     def _transcribe(self, task: Task) -> Result:
         reading = spanned(self.setup.reading, task.item)
@@ -97,14 +108,16 @@ class Worker:
             source = stack.enter_context(opened(task.item))
             if not isinstance(source, str):
                 self._hold(source, stack)
-            heard = self.session.transcribe(
-                source, reading, memories=Memories(task, self.tell), stop=self._stop, when_heard=leave
-            )
+            memories = Memories(task, self.tell)
+            heard = self.session.transcribe(source, reading, memories=memories, stop=self._stop, when_heard=leave)
             stack.enter_context(closing(heard))
             segments = self._until_stopped(unchanged(heard, task.item))
             written = self._write(task, segments, lambda: info(heard, self.session), lines)
+        recognising = heard.account.seconds if heard.account is not None else 0.0
         return Result(
             status=DONE if written.n_segments else NO_SPEECH, duration=max(0.0, heard.duration - reading.start),
+            # The thread is this recording's own. What an earlier run recognised took it about as long.
+            work=time.thread_time() + recognising * memories.share, recalled=memories.recalled,
             n_segments=written.n_segments, text=lines.text, tokens=lines.tokens, times=lines.times, score=lines.score,
         )  # fmt: skip
 
@@ -143,23 +156,33 @@ class Worker:
 
 
 class Memories:
-    """An earlier run's utterances; what is new is told to whoever keeps them."""
+    """An earlier run's utterances; what is new is told to whoever keeps them. recalled, heard: seconds of both."""
 
     def __init__(self, task: Task, tell: Callable[[Event], None]) -> None:
+        self.recalled = self.heard = 0.0
         self._task, self._tell = task, tell
 
     def channel(self, channel: int) -> "Memory":
-        return Memory(self._task, self._tell, channel)
+        return Memory(self, self._task, self._tell, channel)
+
+    @property
+    def share(self) -> float:
+        """How many times what is new all of it is."""
+        return (self.recalled + self.heard) / self.heard if self.heard else 1.0
 
 
 class Memory:
-    def __init__(self, task: Task, tell: Callable[[Event], None], channel: int) -> None:
-        self._task, self._tell, self._channel = task, tell, channel
+    def __init__(self, whole: Memories, task: Task, tell: Callable[[Event], None], channel: int) -> None:
+        self._whole, self._task, self._tell, self._channel = whole, task, tell, channel
 
     def recall(self, utterance: Audio) -> Segment | None:
         known: Mapping[str, str] = self._task.known
         words = known.get(place_of(self._channel, utterance))
-        return None if words is None else read_words(json.loads(words))
+        if words is None:
+            self._whole.heard += utterance.duration
+            return None
+        self._whole.recalled += utterance.duration
+        return read_words(json.loads(words))
 
     def remember(self, utterance: Audio, segment: Segment) -> None:
         words = json.dumps(words_of(segment))
@@ -224,7 +247,7 @@ def unchanged(segments: Iterator[Segment], item: Item) -> Iterator[Segment]:
 
 def changed(item: Item) -> InputError:
     error = InputError(f"{item.source!r} was changed or removed while it was read; the same command hears it again")
-    error.code = "E-CHANGED"
+    error.code = CHANGED
     return error
 
 

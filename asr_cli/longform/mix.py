@@ -6,6 +6,7 @@ batches, and one of a day lets the others pass.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -25,7 +26,24 @@ class Waiting:
 
     utterance: Audio
     memory: Memory | None
+    account: "Account | None" = None
     segment: "Future[Segment]" = field(default_factory=Future)
+
+
+class Account:
+    """One recording's way into a mixer. seconds: what recognising it took, of each batch its share."""
+
+    def __init__(self, mixer: "Mixer") -> None:
+        self.seconds = 0.0
+        self._mixer = mixer
+        self._lock = threading.Lock()  # two lanes may be done with it at once
+
+    def hand_in(self, utterance: Audio, memory: Memory | None) -> "Future[Segment]":
+        return self._mixer.hand_in(utterance, memory, self)
+
+    def charge(self, seconds: float) -> None:
+        with self._lock:
+            self.seconds += seconds
 
 
 class Mixer:
@@ -49,28 +67,29 @@ class Mixer:
         self._pads: bool = getattr(self._lanes[0], "pads", True)
         self._waiting: deque[Waiting] = deque()
         self._changed = threading.Condition()
-        self._closed = False
+        self._stopped = self._closed = False
         self._threads = [
             threading.Thread(target=self._work, args=(lane,), name="recognising", daemon=True) for lane in self._lanes
         ]
         for thread in self._threads:
             thread.start()
 
-    def hand_in(self, utterance: Audio, memory: Memory | None) -> "Future[Segment]":
+    def hand_in(self, utterance: Audio, memory: Memory | None, account: Account | None = None) -> "Future[Segment]":
         """Have an utterance recognised; waits while enough others do. memory: told before the future is done."""
-        one = Waiting(utterance, memory)
+        one = Waiting(utterance, memory, account)
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._has_room())
-            if self._closed:
+            self._changed.wait_for(lambda: self._stopped or self._has_room())
+            if self._stopped:
                 one.segment.cancel()
             else:
                 self._waiting.append(one)
                 self._changed.notify_all()
         return one.segment
 
-    def drop_waiting(self) -> None:
-        """What no lane has taken yet is not going to be recognised."""
+    def stop(self) -> None:
+        """What no lane has taken yet is not going to be recognised, nor is what comes later."""
         with self._changed:
+            self._stopped = True
             for one in self._waiting:
                 one.segment.cancel()
             self._waiting.clear()
@@ -80,7 +99,7 @@ class Mixer:
         """Finish what is being recognised."""
         with self._changed:
             self._closed = True
-        self.drop_waiting()
+        self.stop()
         for thread in self._threads:
             thread.join()
 
@@ -130,11 +149,13 @@ class Mixer:
 def recognize_batch(batch: Sequence[Waiting], lane: Recognizer) -> None:
     """Give each its segment, or what went wrong with it."""
     failure: BaseException
+    begun = time.monotonic()
     try:
         segments = by_length([one.utterance for one in batch], lane)
     except BaseException as error:  # whatever it is, it belongs to whoever is waiting
         failure = error
     else:
+        charge(batch, time.monotonic() - begun)
         for one, segment in zip(batch, segments, strict=True):
             settle(one, segment)
         return
@@ -149,6 +170,13 @@ def recognize_batch(batch: Sequence[Waiting], lane: Recognizer) -> None:
     recognize_batch(batch[half:], lane)
 
 
+def charge(batch: Sequence[Waiting], seconds: float) -> None:
+    total = sum(one.utterance.duration for one in batch)
+    for one in batch:
+        if one.account is not None and total:
+            one.account.charge(seconds * one.utterance.duration / total)
+
+
 def settle(one: Waiting, segment: Segment) -> None:
     try:
         placed = place(segment, one.utterance)  # of what a recogniser gave, which may be anything
@@ -161,11 +189,11 @@ def settle(one: Waiting, segment: Segment) -> None:
 
 
 def recognize_among(
-    utterances: Iterable[Audio], mixer: Mixer, *, memory: Memory | None, stop: threading.Event | None
+    utterances: Iterable[Audio], mixer: Mixer | Account, *, memory: Memory | None, stop: threading.Event | None
 ) -> Iterator[Segment]:
     """As `batch.recognize`, in company: a segment for each utterance, in order.
 
-    stop: once set, nothing more is pulled; what the mixer drops ends the recording there.
+    stop: once set, nothing more is pulled; what a stopped mixer refuses ends the recording there.
     """
     waiting: deque[Future[Segment]] = deque()
     try:

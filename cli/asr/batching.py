@@ -140,7 +140,9 @@ def work(batch: "Batch", ledger: "Ledger", request: Request, flags: BatchFlags, 
     view.announce()
     interrupted = False
     try:
-        if batch.todo:
+        if flags.fail_fast and batch.refused:
+            view.gave_up = True
+        elif batch.todo:
             interrupted = do(batch, ledger, request, flags, view)
     except AsrError:
         with suppress(AsrError):  # what there is to tell so far; what went wrong comes first

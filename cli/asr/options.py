@@ -245,9 +245,12 @@ class RecognitionFlags:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenFlags:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show each segment as it comes, with its times.")] = (
-        False
-    )
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Show each segment as it comes, with its times; of a batch, each recording."
+        ),
+    ] = False
     json: Annotated[
         bool,
         typer.Option("--json", help="Progress and messages as one JSON object a line, on standard error."),

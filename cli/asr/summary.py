@@ -30,7 +30,10 @@ def show_summary(
         "summary", **{status: counts[status].n_files for status in ROWS if status in counts},
         audio_s=round(view.seconds, 1), wall_s=round(wall, 1), rtfx=round(rate, 1), report=report,
     )  # fmt: skip
-    if console.json or console.quiet:
+    if console.json:
+        return
+    if console.quiet:
+        tell_failures(console, batch, ledger, counts, report)
         return
     rows = [
         (f"  {name}", f"{counts[status].n_files:,}".rjust(9), length(counts[status].seconds).rjust(10))
@@ -39,6 +42,8 @@ def show_summary(
     ]
     console.notice(table(("", "files".rjust(9), "audio".rjust(10)), rows))
     console.notice(f"  wall {clock(wall)}" + (f"   {rate:.1f}x realtime{peak()}" if view.seconds else ""))
+    if view.n_warned:
+        console.notice(f"  {view.n_warned:,} with warnings, which are in the report")
     if "pending" in counts:
         console.notice("  the same command continues")
     if "failed" in counts:
@@ -50,6 +55,18 @@ def show_summary(
             console.notice(f"  and {counts['failed'].n_files - N_FAILURES:,} more")
         console.notice("  once what is wrong is put right: the same command with --retry-failed")
     console.notice(f"report  {report}")
+
+
+def tell_failures(console: Console, batch: "Batch", ledger: "Ledger", counts: "dict[str, Count]", report: str) -> None:
+    """As errors, for whoever wants to hear of nothing else."""
+    from itertools import islice
+
+    from asr_cli.jobs.tables import failures
+
+    for item, result in islice(failures(batch, ledger), N_FAILURES):
+        console.error(f"{item.key}: {result.error}", result.code or "")
+    if "failed" in counts and (n_more := counts["failed"].n_files - N_FAILURES) > 0:
+        console.error(f"and {n_more:,} more, which are in {report}", "E-BATCH")
 
 
 def length(seconds: float) -> str:

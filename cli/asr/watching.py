@@ -1,14 +1,14 @@
 """A batch at work, as it is seen on a screen."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from asr.console import LINE_EVERY_SECONDS, RATE_AFTER_SECONDS, Console, clock
 from asr.summary import length
 from asr_cli.jobs.manifest import size_of
-from asr_cli.jobs.messages import FAILED, Ended, Event, Heard, Lost, Ready, Said
+from asr_cli.jobs.messages import FAILED, INTERRUPTED, Ended, Event, Heard, Lost, Ready, Result, Said
 
 if TYPE_CHECKING:
     import threading
@@ -32,10 +32,11 @@ class BatchView:
         self.gave_up = False  # at the first failure, as was asked
         self._sizes = {number: size_of(batch.item(number)) or 1 for number in batch.todo}
         self._total = sum(self._sizes.values())
-        self._positions: dict[int, float] = {}  # seconds, of recordings in hand
+        self._firsts: dict[int, float] = {}  # seconds, of recordings in hand
+        self._positions: dict[int, float] = {}
         self.seconds = 0.0  # of recordings that are through
         self._bytes = 0
-        self._n_done = self._n_failed = 0
+        self._n_done = self._n_failed = self.n_warned = 0
         self._begun = self._last_line = time.monotonic()
         self._said: set[str] = set()
         self._bar: Bar | None = None
@@ -48,12 +49,13 @@ class BatchView:
             (batch.skipped, "already done (skipped)"),
             (batch.failed_before, "failed before (--retry-failed tries them again)"),
             (batch.refused, "cannot be read"),
+            (batch.again, "done before, and again now: recording or options have changed"),
         ):
             if numbers:
                 parts.append(f"{len(numbers):,} {what}")
         console.notice(
             " · ".join(parts), recordings=len(batch.order.items), todo=len(batch.todo), skipped=len(batch.skipped),
-            failed_before=len(batch.failed_before), refused=len(batch.refused),
+            failed_before=len(batch.failed_before), refused=len(batch.refused), again=len(batch.again),
         )  # fmt: skip
         for number, error in batch.refused.items():
             console.event("file_done", file=batch.item(number).key, status=FAILED, code=error.code, error=str(error))
@@ -83,6 +85,8 @@ class BatchView:
             case Ready():
                 self.console.event("model", name=event.model, vad=event.vad, punc=event.punc)
             case Heard():
+                # Its first utterance is not counted before its end: much may have been recalled until there.
+                self._firsts.setdefault(event.number, event.end)
                 self._positions[event.number] = max(self._positions.get(event.number, 0.0), event.end)
             case Ended():
                 self._end(event)
@@ -93,21 +97,33 @@ class BatchView:
         self._draw()
 
     def _end(self, event: Ended) -> None:
-        item, result = self.batch.item(event.number), event.result
+        result = event.result
         self._positions.pop(event.number, None)
-        self.seconds += result.duration
-        self._bytes += self._sizes[event.number]
-        self._n_done += 1
-        self._n_failed += result.status == FAILED
-        told: dict[str, Any] = {"code": result.code, "error": result.error} if result.status == FAILED else {}
+        self._firsts.pop(event.number, None)
+        if result.status != INTERRUPTED:
+            self.seconds += max(0.0, result.duration - result.recalled)
+            self._bytes += self._sizes[event.number]
+            self._n_done += 1
+            self._n_failed += result.status == FAILED
+            self.n_warned += bool(result.warnings)
+        self._tell(self.batch.item(event.number).key, result, self.batch.places(event.number))
+
+    def _tell(self, key: str, result: Result, places: Sequence[str]) -> None:
+        told: dict[str, Any] = {}
+        if result.status == FAILED:
+            told |= {"code": result.code, "error": result.error}
+        elif result.status != INTERRUPTED:
+            told |= {"outputs": list(places)}
+        if result.warnings:
+            told |= {"warnings": list(result.warnings)}
         self.console.event(
-            "file_done", file=item.key, status=result.status, audio_s=round(result.duration, 2),
+            "file_done", file=key, status=result.status, audio_s=round(result.duration, 2),
             segments=result.n_segments, rtfx=round(result.rate, 1), **told,
         )  # fmt: skip
         if self.console.verbose and not self.console.json:
-            self.console.notice(f"{result.status:9} {item.key}" + (f"   {result.error}" if result.error else ""))
+            self.console.notice(f"{result.status:9} {key}" + (f"   {result.error}" if result.error else ""))
             for warning in result.warnings:
-                self.console.warning(f"{item.key}: {warning}")
+                self.console.warning(f"{key}: {warning}")
 
     def _say(self, event: Said) -> None:
         if event.text in self._said:  # each worker says so
@@ -149,7 +165,7 @@ class BatchView:
         return "   ".join(parts)
 
     def _heard(self) -> float:
-        return self.seconds + sum(self._positions.values())
+        return self.seconds + sum(self._positions.values()) - sum(self._firsts.values())
 
     def _rate(self) -> float:
         return self._heard() / max(time.monotonic() - self._begun, 1e-9)
