@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from asr_cli.audio.address import is_address, is_remote_folder, is_url, local_path, without_password
+from asr_cli.audio.ids import one_word, stem
 from asr_cli.audio.inputs import globbed, identity, inside
 from asr_cli.audio.remote import listed
 from asr_cli.errors import UsageError
-from asr_cli.jobs.manifest_item import COMMAND_LINE, Item, Refusal, check, one_word, placed, size_of
+from asr_cli.jobs.manifest_item import COMMAND_LINE, Item, Refusal, check, placed, size_of
 from asr_cli.jobs.manifest_json import read_json_lines
 from asr_cli.jobs.manifest_kaldi import cut_into_segments, read_scp
 from asr_cli.jobs.manifest_lines import folder_of, is_stdin, lines, place_of, text_of
 from asr_cli.jobs.names import fold, safe_names, safe_path
-from asr_cli.jobs.plan import stem
 
 __all__ = ["Item", "Refusal", "check", "read_items", "size_of"]
 

@@ -11,7 +11,6 @@ from asr_cli.audio.remote import insist_on_store
 from asr_cli.errors import AsrError, InputError, NotFoundError
 
 COMMAND_LINE = "the command line"
-LONGEST = 1e9  # s; thirty years are beyond any recording, and a number beyond that is a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +96,6 @@ def size_of(item: Item) -> int | None:
     except (OSError, ValueError):
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def one_word(text: str) -> str:
-    """A name as an id: tables of ids end an id at its first space.
-
-    >>> one_word("my talk")
-    'my_talk'
-    """
-    return re.sub(r"\s", "_", text)
 
 
 def is_one_word(text: str) -> bool:

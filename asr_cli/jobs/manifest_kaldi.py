@@ -5,8 +5,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from asr_cli.audio.ids import LONGEST
 from asr_cli.errors import UsageError
-from asr_cli.jobs.manifest_item import LONGEST, Item, is_one_word, placed
+from asr_cli.jobs.manifest_item import Item, is_one_word, placed
 from asr_cli.jobs.manifest_lines import folder_of, is_stdin, lines, place_of, text_of
 
 log = logging.getLogger("asr")

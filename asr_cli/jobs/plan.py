@@ -1,12 +1,11 @@
 """Which recording's result goes where, decided and checked before any model is loaded."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from asr_cli.audio.address import is_address, is_url
+from asr_cli.audio.address import is_address
+from asr_cli.audio.ids import stem
 from asr_cli.errors import UsageError
 
 
@@ -167,23 +166,3 @@ def is_same_file(path: Path, source: str) -> bool:
 
 def is_elsewhere(source: str) -> bool:
     return source == "-" or is_address(source)
-
-
-def stem(source: str) -> str:
-    """
-    >>> stem("-"), stem("a/talk.one.mp3"), stem("https://x.org/a%20b.mp3?c=d"), stem("https://x.org/"), stem("s3://b/c.d")
-    ('stdin', 'talk.one', 'a b', 'x.org', 'c')
-    """
-    if source == "-":
-        return "stdin"
-    if is_url(source):
-        try:
-            parts = urlsplit(source)
-        except ValueError:  # half an IPv6 address
-            return "url"
-        name = Path(unquote(parts.path)).stem
-        return re.sub(r"[^\w .()-]", "_", name) or parts.hostname or "url"
-    if is_address(source):
-        path = source.split("::")[0].partition("://")[2]
-        return re.sub(r"[^\w .()-]", "_", Path(path).stem) or "store"
-    return Path(source).stem

@@ -29,11 +29,16 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def every_line(text: str) -> Iterator[tuple[int, str]]:
+    """The lines, counted from 1; a line break at the very end begins none. Other separators are text."""
+    body = text.removesuffix("\n")
+    for n_line, line in enumerate(body.split("\n") if text else (), 1):
+        yield n_line, line.strip(" \t\f\v")
+
+
 def numbered(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, counted from 1. Other separators than line breaks are text."""
-    for n_line, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield n_line, line.strip(" \t\f\v")
+    """The lines that hold something."""
+    return ((n_line, line) for n_line, line in every_line(text) if line.strip())
 
 
 def kaldi_entries(text: str) -> Iterator[tuple[int, str, str]]:

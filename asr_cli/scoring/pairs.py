@@ -1,10 +1,11 @@
 """Which hypothesis belongs to which reference."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_cli.audio.ids import one_word
 from asr_cli.errors import InputError, UsageError
 
 log = logging.getLogger("asr")
@@ -38,11 +39,15 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What is to be scored, in the reference's order. missing: without hypothesis; extra: without reference."""
+    """What is to be scored, in the reference's order. missing: without hypothesis; extra: without reference.
+
+    causes: why some are missing.
+    """
 
     pairs: tuple[Pair, ...]
     missing: tuple[str, ...]
     extra: tuple[str, ...]
+    causes: Mapping[str, str] = field(default_factory=dict)
 
 
 def paired(reference: Texts, hypothesis: Texts, *, mode: str = "all") -> Pairing:
@@ -56,7 +61,9 @@ def paired(reference: Texts, hypothesis: Texts, *, mode: str = "all") -> Pairing
         raise InputError(
             f"{str(reference.path)!r} holds no utterances; give a file or directory that has reference texts"
         )
-    heard = matched(reference, hypothesis)
+    ids = matched(reference, hypothesis)
+    heard = {ids[key]: text for key, text in hypothesis.texts.items()}
+    causes = {ids[key]: cause for key, cause in hypothesis.failed.items()}
     missing = tuple(key for key in reference.texts if key not in heard)
     extra = tuple(key for key in heard if key not in reference.texts)
     if missing and mode == "strict":
@@ -68,39 +75,47 @@ def paired(reference: Texts, hypothesis: Texts, *, mode: str = "all") -> Pairing
             "%s has no reference for %s; not counted", reference.path, named(extra), extra={"code": "W-NO-REFERENCE"}
         )
     scored = (key for key in reference.texts if mode == "all" or key in heard)
-    return Pairing(tuple(Pair(key, reference.texts[key], heard.get(key)) for key in scored), missing, extra)
+    pairs = tuple(Pair(key, reference.texts[key], heard.get(key)) for key in scored)
+    return Pairing(pairs, missing, extra, {key: causes[key] for key in missing if key in causes})
 
 
 def matched(reference: Texts, hypothesis: Texts) -> Mapping[str, str]:
-    """The hypotheses under the reference's ids."""
-    said, heard = reference.texts, hypothesis.texts
-    if reference.by_name or hypothesis.by_name:
-        if len(said) == len(heard) == 1:  # two transcripts, whatever they are called
-            return dict(zip(said, heard.values(), strict=True))
-        heard = renamed(heard, said)
-    if heard and not said.keys() & heard.keys():
+    """For each of the hypothesis's ids the reference's, or itself where the reference has none."""
+    said, heard = reference.texts, (*hypothesis.texts, *hypothesis.failed)
+    by_name = reference.by_name or hypothesis.by_name
+    if by_name and len(said) == len(heard) == 1:  # two transcripts, whatever they are called
+        return dict(zip(heard, said, strict=True))
+    ids = renamed({key: key for key in heard}, said, one_word)
+    if by_name:
+        ids = renamed(ids, said, bare_name)
+    if hypothesis.texts and not said.keys() & set(ids.values()):
         raise InputError(
             f"no id is in both: {str(reference.path)!r} ({reference.form}) has {next(iter(said))!r},"
             f" {str(hypothesis.path)!r} ({hypothesis.form}) has {next(iter(heard))!r}; give both the same ids,"
             " or say with --text-format what plain text files are"
         )
-    return heard
+    return ids
 
 
-def renamed(heard: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
-    """The hypotheses; one whose id is unknown has the id of the only reference with its file's name."""
-    wanted = by_bare_name(key for key in said if key not in heard)
-    others = by_bare_name(key for key in heard if key not in said)
-    ids = {others[name]: wanted[name] for name in others.keys() & wanted.keys()}
-    return {ids.get(key, key): text for key, text in heard.items()}
+def renamed(ids: Mapping[str, str], said: Iterable[str], called: Callable[[str], str]) -> dict[str, str]:
+    """The ids; an unknown one becomes the only one of the reference that is called the same."""
+    said, heard = set(said), set(ids.values())
+    wanted, others = by_call(said - heard, called), by_call(heard - said, called)
+    known = {others[name]: wanted[name] for name in others.keys() & wanted.keys()}
+    return {key: known.get(value, value) for key, value in ids.items()}
 
 
-def by_bare_name(keys: Iterable[str]) -> dict[str, str]:
-    """Ids by what a batch calls the file: without its folders, one word; names that several have are left out."""
+def by_call(keys: Iterable[str], called: Callable[[str], str]) -> dict[str, str]:
+    """Ids by what they are called; what several are called is left out."""
     found: dict[str, list[str]] = {}
     for key in keys:
-        found.setdefault("_".join(key.rpartition("/")[2].split(" ")), []).append(key)
+        found.setdefault(called(key), []).append(key)
     return {name: ids[0] for name, ids in found.items() if len(ids) == 1}
+
+
+def bare_name(key: str) -> str:
+    """What a batch calls a file that it is given alone: no folders, one word."""
+    return one_word(key.rpartition("/")[2])
 
 
 def named(keys: tuple[str, ...], n_shown: int = N_NAMED) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from asr_cli.errors import InputError, NotFoundError, UsageError
 from asr_cli.scoring import records
-from asr_cli.scoring.lines import is_kaldi, kaldi_entries, numbered, read_text, unique
+from asr_cli.scoring.lines import every_line, is_kaldi, kaldi_entries, read_text, unique
 from asr_cli.scoring.pairs import Texts
+from asr_cli.scoring.subtitles import is_vtt, subtitle_text
 from asr_cli.scoring.units import run_together
-from asr_cli.subtitles.read import srt_cues, vtt_cues
 
 TEXT_FORMATS = ("auto", "kaldi", "plain", "lines")
 REFERENCE_SUFFIX = ".ref.txt"
@@ -37,7 +37,8 @@ def read_file(path: Path, *, reference: bool, text_format: str = "auto") -> Text
     if suffix in (".jsonl", ".ndjson"):
         return from_lines(path, text, reference=reference)
     if suffix in (".srt", ".vtt"):
-        return Texts(path, suffix[1:].upper(), {stem(path): subtitle_text(path, text)}, by_name=True)
+        form = "VTT" if is_vtt(path, text) else "SRT"
+        return Texts(path, form, {stem(path): subtitle_text(path, text)}, by_name=True)
     if suffix == ".json" or (text_format == "auto" and text.lstrip().startswith("{")):
         return from_json(path, text, reference=reference)
     return from_text(path, text, text_format)
@@ -45,7 +46,7 @@ def read_file(path: Path, *, reference: bool, text_format: str = "auto") -> Text
 
 def from_text(path: Path, text: str, text_format: str) -> Texts:
     if text_format == "lines":
-        return Texts(path, "an utterance a line", {f"line {n_line}": line for n_line, line in numbered(text)})
+        return Texts(path, "an utterance a line", {f"line {n_line}": line for n_line, line in every_line(text)})
     is_plain = path.suffix.lower() == ".txt" and not is_kaldi(text)
     if text_format == "plain" or (text_format == "auto" and is_plain):
         return Texts(path, "plain text", {stem(path): run_together(text.split("\n"))}, by_name=True)
@@ -53,12 +54,11 @@ def from_text(path: Path, text: str, text_format: str) -> Texts:
 
 
 def from_json(path: Path, text: str, *, reference: bool) -> Texts:
-    if "\n" in text.strip() and path.suffix.lower() != ".json":
-        try:
-            return from_lines(path, text, reference=reference)
-        except InputError:
-            pass  # one object over several lines
+    if records.is_lines(text):
+        return from_lines(path, text, reference=reference)
     found = records.parsed(text, path)
+    if isinstance(found, dict) and records.is_utterance(found):
+        found = [found]
     if isinstance(found, dict):
         key = found.get("key")
         name = key if isinstance(key, str) and key else stem(path)
@@ -143,12 +143,6 @@ def one_text(path: Path) -> str:
             return records.transcript_text(found, path)
         raise InputError(f"{str(path)!r} is no transcript of one recording; keep other JSON out of the directory")
     return subtitle_text(path, text) if suffix in (".srt", ".vtt") else run_together(text.split("\n"))
-
-
-def subtitle_text(path: Path, text: str) -> str:
-    """The cues run together."""
-    cues = srt_cues(text) if path.suffix.lower() == ".srt" else vtt_cues(text)
-    return run_together([line for cue in cues for line in cue.lines])
 
 
 def stem(path: Path) -> str:

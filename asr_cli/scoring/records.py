@@ -3,15 +3,17 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from asr_cli.audio.ids import KEYS, SOURCES, first, made_key, mark
 from asr_cli.errors import InputError
 from asr_cli.scoring.lines import numbered
 from asr_cli.scoring.units import run_together
 
 Record = dict[str, Any]
-KEYS = ("key", "id", "utt", "utt_id", "uttid", "audio_filepath")
+OTHER_KEYS = ("uttid",)  # of files that a batch does not read
 UNHEARD = ("failed", "pending")  # recordings without a transcript, in a batch's report
 
 
@@ -36,6 +38,15 @@ def parsed(text: str, path: Path) -> Any:
         raise InputError(f"{str(path)!r} is not valid JSON{where}; write it again, or give another file") from problem
 
 
+def is_lines(text: str) -> bool:
+    """Whether an object is complete in the first of several lines."""
+    lines = [line for _, line in islice(numbered(text), 2)]
+    try:
+        return len(lines) > 1 and isinstance(json.loads(lines[0]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def parsed_lines(text: str, path: Path) -> list[tuple[int, Record]]:
     """The records of JSONL, each with its line."""
     found = []
@@ -57,33 +68,48 @@ def is_report(records: Iterable[tuple[int, Record]]) -> bool:
     return all({"key", "path", "status"} <= record.keys() for _, record in records)
 
 
+def is_utterance(found: Record) -> bool:
+    """Whether an object is a manifest's record, not a transcript with its segments."""
+    is_told = isinstance(first(found, SOURCES), str) or "pred_text" in found
+    return is_told and "segments" not in found
+
+
 def entries(
     records: Iterable[tuple[int, Record]], path: Path, *, reference: bool, kind: str = "line"
 ) -> Iterator[tuple[int, str, str]]:
     """Place, id and text of each record; a manifest may hold both sides, the hypothesis as `pred_text`."""
     records = list(records)
-    named = [(place, record, id_of(record, path, f"{kind} {place}")) for place, record in records]
-    stems = [Path(key).stem for _, record, key in named if is_path(record)]
-    for place, record, key in named:
+    keys = [id_of(record, path, f"{kind} {place}") for place, record in records]
+    # A path is the id of a recording on one machine only, and where names come twice the only one.
+    if len(set(keys)) < len(keys):
+        keys = [id_of(record, path, f"{kind} {place}", whole=True) for place, record in records]
+    for (place, record), key in zip(records, keys, strict=True):
         text = record.get("text")
         if not reference and isinstance(record.get("pred_text"), str):
             text = record["pred_text"]
         if not isinstance(text, str):
             raise InputError(f"{str(path)!r} has no text in {kind} {place}; each record needs an id and a text")
-        # A path is the id of a recording on one machine only.
-        short = is_path(record) and len(set(stems)) == len(stems)
-        yield place, Path(key).stem if short else key, run_together(text.split("\n"))
+        yield place, key, run_together(text.split("\n"))
 
 
-def id_of(record: Record, path: Path, where: str) -> str:
-    for name in KEYS:
-        if isinstance(record.get(name), str | int) and str(record[name]).strip():
-            return str(record[name]).strip()
-    raise InputError(f"{str(path)!r} has no id in {where}; each record needs one of {', '.join(KEYS)}")
+def id_of(record: Record, path: Path, where: str, *, whole: bool = False) -> str:
+    """The id that is given, else the one that a batch makes of the recording's path. whole: with its folders."""
+    source = first(record, SOURCES)
+    if given := key_among(record, KEYS):
+        return given
+    if isinstance(source, str) and source.strip():
+        try:
+            return source + mark(record) if whole else made_key(record, source)
+        except ValueError as problem:
+            raise InputError(f"{str(path)!r} in {where}: {problem}") from problem
+    if given := key_among(record, OTHER_KEYS):
+        return given
+    raise InputError(f"{str(path)!r} has no id in {where}; each record needs one of {', '.join((*KEYS, *SOURCES))}")
 
 
-def is_path(record: Record) -> bool:
-    return not any(record.get(name) not in (None, "") for name in KEYS[:-1])
+def key_among(record: Record, names: Iterable[str]) -> str:
+    values = (record.get(name) for name in names)
+    return next((str(value).strip() for value in values if isinstance(value, str | int) and str(value).strip()), "")
 
 
 def latest(records: Iterable[tuple[int, Record]], path: Path) -> Mapping[str, Record]:

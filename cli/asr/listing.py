@@ -16,8 +16,9 @@ from asr.options import InputFlags, ScreenFlags
 from asr.run import reading_options, show_heading, sources_of, total
 from asr.tally import Tally
 from asr.vad_options import VadFlags, endpoint_options
+from asr_cli.audio.ids import stem
 from asr_cli.errors import OutputError, UsageError
-from asr_cli.jobs.plan import Job, Source, Target, refuse_collisions, stem
+from asr_cli.jobs.plan import Job, Source, Target, refuse_collisions
 
 if TYPE_CHECKING:
     from asr_cli.options import ReadOptions

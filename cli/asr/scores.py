@@ -51,11 +51,12 @@ def span(interval: tuple[float, float] | None) -> str:
     return "n/a" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}"
 
 
-def absentees(pairing: Pairing, hypothesis: Texts, *, mode: str) -> str:
+def absentees(pairing: Pairing, *, mode: str) -> str:
     """Who was not transcribed, and why where that is known; empty where nobody is missing."""
     if not pairing.missing:
         return ""
-    told = tuple(f"{key} ({hypothesis.failed[key]})" if key in hypothesis.failed else key for key in pairing.missing)
+    causes = pairing.causes
+    told = tuple(f"{key} ({causes[key]})" if key in causes else key for key in pairing.missing)
     fate = "left out" if mode == "present" else "counted as deletions"
     return f"missing, {fate}: {len(told)}: {named(told)}"
 
@@ -116,7 +117,7 @@ def as_json(
         "normalisation": str(rules),
         "mode": mode,
         "metrics": {score.metric: overall(score) for score in scores},
-        "missing": [{"key": key, "error": sides[1].failed.get(key)} for key in pairing.missing],
+        "missing": [{"key": key, "error": pairing.causes.get(key)} for key in pairing.missing],
         "extra": list(pairing.extra),
         "utterances": [
             utterance([(score.metric, score.utterances[n]) for score in scores], with_columns=with_columns)
