@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from asr.main import answer
@@ -140,6 +141,29 @@ def test_json_has_it_all(told):
 def test_a_rate_above_the_limit_is_exit_1(told):
     assert told("--max-rate", "0.54")[0] == 1
     assert told("--max-rate", "0.55")[0] == 0
+
+
+@pytest.mark.parametrize("n_errors", [7, 14, 28, 29, 55, 57, 58, 100])
+def test_a_rate_that_is_the_limit_is_not_above_it(told, sides, n_errors):
+    (reference, hypothesis), words = map(Path, sides), ["a"] * 100
+    reference.write_text("utt1 " + " ".join(words))
+    hypothesis.write_text("utt1 " + " ".join(["b"] * n_errors + words[n_errors:]))
+    assert told("--max-rate", f"{n_errors / 100:.2f}")[0] == 0
+    assert told("--max-rate", f"{n_errors / 100 - 1e-9:.9f}")[0] == 1
+
+
+def test_insertions_where_nothing_was_said_are_above_any_limit(told, sides):
+    Path(sides[0]).write_text("utt1\n")
+    assert told("--max-rate", "1")[0] == 1
+    Path(sides[1]).write_text("utt1\n")
+    assert told("--max-rate", "0")[0] == 0
+
+
+@pytest.mark.parametrize("limit", ["nan", "-0.1", "20", "1.01", "inf"])
+def test_a_limit_that_is_no_fraction_is_refused(told, limit):
+    code, output, errors = told("--max-rate", limit)
+    assert (code, output) == (2, "")
+    assert f"--max-rate {limit} is no limit; a rate is a fraction from 0 to 1, such as 0.2 for 20 %" in errors
 
 
 def test_subtitles_are_compared_with_a_reference_of_another_name(told, tmp_path):

@@ -279,7 +279,7 @@ def test_what_a_text_file_is_can_be_said(tmp_path):
     assert forms == {
         "kaldi": {"a": "b", "c": "d"},
         "plain": {"x": "a b c d"},
-        "lines": {"line 1": "a b", "line 3": "c d"},
+        "lines": {"line 1": "a b", "line 2": "", "line 3": "c d"},
     }
     with pytest.raises(UsageError, match="known: auto"):
         read_texts(path, reference=True, text_format="csv")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from asr_cli.errors import UsageError
 from asr_cli.scoring.distance import CORRECT, DELETION, INSERTION, SUBSTITUTION, steps
 from asr_cli.scoring.interval import interval
 from asr_cli.scoring.pairs import Pair
@@ -101,6 +102,19 @@ def badness(counts: Counts) -> tuple[float, int]:
     if counts.rate is None:
         return (float("inf") if counts.errors else 0.0, counts.errors)
     return counts.rate, counts.errors
+
+
+def checked_limit(rate: float) -> float:
+    """The rate, if some rate can be above it."""
+    if not 0 <= rate <= 1:
+        raise UsageError(f"--max-rate {rate:g} is no limit; a rate is a fraction from 0 to 1, such as 0.2 for 20 %")
+    return rate
+
+
+def is_above(counts: Counts, limit: float) -> bool:
+    """Whether the rate is above the limit; errors in what has no rate are above any."""
+    # Of two floats each nearest to its fraction, 29 / 100 and "0.29" are equal; 0.29 * 100 is less than 29.
+    return counts.errors > 0 if counts.rate is None else counts.rate > limit
 
 
 def score(pairs: Iterable[Pair], metric: str, rules: Rules) -> Score:

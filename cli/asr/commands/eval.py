@@ -47,12 +47,13 @@ def evaluate(
     from asr_cli.scoring.kaldi import kaldi_lines
     from asr_cli.scoring.pairs import paired
     from asr_cli.scoring.read import read_texts
-    from asr_cli.scoring.score import score
+    from asr_cli.scoring.score import checked_limit, is_above, score
     from asr_cli.scoring.units import Rules, parsed_metrics
 
     Console(json=as_json)
     if kaldi and metric.lower() not in ("mer", "wer"):
         raise UsageError(f"--kaldi counts words as Kaldi does, and --metric asks for {metric}; choose one of them")
+    limit = None if max_rate is None else checked_limit(max_rate)
     metrics = parsed_metrics("wer" if kaldi else metric)
     rules = Rules(normalize=not (no_normalize or kaldi), keep_case=keep_case, keep_punctuation=keep_punctuation)
     sides = (
@@ -66,14 +67,10 @@ def evaluate(
     elif kaldi:
         print(kaldi_lines(found[0], len(pairing.missing)))
     else:
-        print(
-            "\n".join(filter(None, (shown.summary(found, sides, rules), shown.absentees(pairing, sides[1], mode=mode))))
-        )
+        print("\n".join(filter(None, (shown.summary(found, sides, rules), shown.absentees(pairing, mode=mode)))))
     for one in found if not as_json else ():
         if per_utt:
             print("", shown.per_utterance(one), sep="\n")
         if alignment:
             print("", *shown.alignments(one), sep="\n")
-    counts = found[0].counts
-    is_above = counts.errors > (max_rate or 0.0) * counts.units
-    return int(max_rate is not None and is_above)
+    return int(limit is not None and is_above(found[0].counts, limit))
