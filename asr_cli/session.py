@@ -109,12 +109,15 @@ class Session:
         memories: Memories | None = None,
         stop: threading.Event | None = None,
         when_heard: Callable[[], None] = lambda: None,
+        account: Account | None = None,
     ) -> "Transcription":
         """Start on one recording; iterate over the result for its segments.
 
         when_heard: called when nothing more is to be read, while the last of it is still to be recognised.
+        account: where recordings are recognised together, what knows how long this one took.
         """
-        return Transcription(self, source, options or ReadOptions(), memories, stop, when_heard)
+        account = account or self.account()
+        return Transcription(self, source, options or ReadOptions(), memories, stop, when_heard, account)
 
     def hear(
         self,
@@ -188,7 +191,6 @@ class Transcription:
     """The segments of one recording, as they become ready.
 
     duration: how many seconds of the recording have been heard so far; the recording's length once iteration ends.
-    account: where it is recognised in company, what that took.
     """
 
     def __init__(
@@ -199,9 +201,10 @@ class Transcription:
         memories: Memories | None,
         stop: threading.Event | None,
         when_heard: Callable[[], None],
+        account: Account | None,
     ) -> None:
         self.duration = 0.0
-        self.account = session.account()
+        self._account = account
         self._when_heard = when_heard
         self.language = session.language or session.card.languages[0]
         self.model = session.card.name
@@ -243,7 +246,7 @@ class Transcription:
                         memories.channel(index) if memories else None,
                         stop,
                         read_ahead=read_ahead,
-                        account=self.account,
+                        account=self._account,
                     ),
                     speaker,
                 )

@@ -209,9 +209,10 @@ def test_what_is_in_the_way_of_a_result_fails_that_recording_by_its_name(corpus,
 def test_a_command_that_says_nothing_does_not_hold_up_who_wants_to_stop(tmp_path):
     good = write_wav(tmp_path / "good.wav")
     scp = write_scp(tmp_path / "wav.scp", [("good", good), ("slow", f"head -c 6000 {good}; sleep 100 |")])
-    runs = Runs(tmp_path, scp, options=["--allow-scp-pipes"])
+    runs = Runs(tmp_path, scp, options=["--allow-scp-pipes", "--json"])
     process = runs.begin()
-    runs.wait_for(1, process)
+    while b"file_done" not in (line := process.stderr.readline()):
+        assert line
     process.send_signal(signal.SIGINT)
     runs.end(process, patience=20.0)
     assert (runs.code, runs.statuses()) == (130, {"good": "done", "slow": "pending"})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asr_cli.jobs import files
 from tests.batches import Runs, write_scp, write_wav
 
 SECONDS = 0.5
@@ -97,6 +98,56 @@ def test_the_rate_of_a_recording_is_that_of_the_work_on_it(tmp_path):
     assert 0.095 <= statistics.median(rates.values()) < 0.2 and 0.095 <= rates["long"] < 0.2, rates
     assert runs.report()["long"]["rtfx"] == pytest.approx(1 / rates["long"], rel=0.02)
     assert runs.events[-1]["audio_s"] < 70  # of 100: what was heard now
+
+
+def test_what_was_recognised_before_a_failure_counts_in_the_rate(tmp_path):
+    runs = Runs(tmp_path, write_wav(tmp_path / "long.wav", 30.0), options=["-f", "srt"])
+    (runs.out / "long.srt").mkdir(parents=True)
+    assert runs.run(cost=0.1).code == 1
+    (runs.out / "long.srt").rmdir()
+    assert (runs.run("--retry-failed", "--json").code, runs.heard) == (0, [])
+    assert 0.095 <= float(dict(runs.best("rtf"))["long"]) < 0.2
+    assert runs.events[-1]["audio_s"] == 0  # now
+
+
+def test_what_a_lost_worker_recognised_was_heard_in_this_run(tmp_path):
+    paths = [write_wav(tmp_path / "a.wav", 30.0), write_wav(tmp_path / "b.wav", 20.0, poisoned=True)]
+    runs = Runs(tmp_path, *paths, options=["--batch-seconds", "1", "--threads", "1", "--json"]).run(cost=0.02)
+    assert (runs.code, runs.statuses()) == (3, {"a": "done", "b": "failed"})
+    assert runs.events[-1]["audio_s"] == 30
+
+
+def test_channels_of_a_recording_are_as_long_as_it_is(tmp_path):
+    stereo = write_wav(tmp_path / "stereo.wav", 30.0, channels=2)
+    runs = Runs(tmp_path, stereo, options=["--channels", "split", "--batch-seconds", "1", "--threads", "1"])
+    process = runs.begin(cost=0.05)
+    runs.wait_for(3, process)
+    process.send_signal(signal.SIGINT)
+    assert runs.end(process).code == 130
+    n_before = len(runs.heard)
+    share = len(runs.run("--json").heard) / (n_before + len(runs.heard))
+    assert runs.code == 0 and runs.events[-1]["audio_s"] == pytest.approx(30 * share, rel=0.3)
+
+
+def test_nothing_is_overwritten_before_it_is_its_turn(corpus):
+    before = corpus.best()
+    again = Runs(corpus.folder, corpus.folder / "wav.scp", corpus.folder / "none.wav", log="again.log")
+    again.run("--overwrite", "--fail-fast")
+    assert (again.code, again.heard, again.best()) == (3, [], before)
+    assert "30 done before, and again now: --overwrite" in again.said
+    assert interrupted(corpus, "--overwrite").code == 130
+    assert list(corpus.statuses().values()).count("done") <= len(corpus.heard) < 20
+
+
+@pytest.mark.parametrize("limit", [64, 256, 512, 1024, 1 << 20])
+@pytest.mark.parametrize("threads", [1, 4, 64, 192])
+def test_however_few_files_there_are_a_worker_reads_and_has_some_in_hand(monkeypatch, limit, threads):
+    monkeypatch.setattr(files, "most_files", lambda: limit)
+    n_reading, n_in_hand = files.most_in_hand(threads + 2, 7)
+    assert 1 <= n_reading <= threads + 2 and n_in_hand >= 1
+    if limit >= 512:
+        assert n_in_hand >= min(threads, 16)
+        assert n_reading * files.FOR_READING + n_in_hand * 9 + files.RESERVE <= limit
 
 
 def test_the_first_failure_ends_the_run_also_where_nothing_needs_to_be_heard_to_know_it(tmp_path):

@@ -28,7 +28,7 @@ from asr_cli.jobs.messages import Result
 with Ledger(Path(sys.argv[1])) as ledger:
     for number in range(1_000_000):
         ledger.begin(str(number), Print("file", "model", "style", "srt"))
-        ledger.heard(str(number), "0:0:1", "[]")
+        ledger.heard(str(number), "0:0:1", "[]", 0.5)
         if number % 3 == 0:
             ledger.ended(str(number), Result(status="done", text=str(number)))
         ledger.commit()
@@ -138,7 +138,7 @@ def test_text_that_is_none_costs_a_character_and_not_the_batch(ledger: Ledger, f
 
 def test_utterances_are_known_until_their_recording_is_complete(ledger: Ledger) -> None:
     ledger.begin("a", MADE)
-    ledger.heard("a", "0:0:16000", '[[" one", 0.0, 1.0, null]]')
+    ledger.heard("a", "0:0:16000", '[[" one", 0.0, 1.0, null]]', 0.5)
     ledger.ended("a", Result(status=FAILED, code="E-INPUT", error="broken"))
     assert ledger.known("a", MADE) == {"0:0:16000": '[[" one", 0.0, 1.0, null]]'}  # what is heard need not be again
     ledger.begin("a", MADE)
@@ -150,7 +150,7 @@ def test_utterances_are_known_until_their_recording_is_complete(ledger: Ledger) 
 @pytest.mark.parametrize("changed", [Print("other", "model", "style", "srt"), Print("file", "other", "style", "srt")])
 def test_utterances_of_another_file_or_model_do_not_count(ledger: Ledger, changed: Print) -> None:
     ledger.begin("a", MADE)
-    ledger.heard("a", "0:0:1", "[]")
+    ledger.heard("a", "0:0:1", "[]", 0.5)
     assert ledger.known("a", changed) == {}
     ledger.begin("a", changed)
     assert ledger.known("a", changed) == {} and ledger.known("a", MADE) == {}
@@ -159,14 +159,14 @@ def test_utterances_of_another_file_or_model_do_not_count(ledger: Ledger, change
 def test_utterances_count_for_other_formats(ledger: Ledger) -> None:
     other = Print("file", "model", "other", "json")
     ledger.begin("a", MADE)
-    ledger.heard("a", "0:0:1", "[]")
+    ledger.heard("a", "0:0:1", "[]", 0.5)
     ledger.begin("a", other)
     assert ledger.known("a", other) == {"0:0:1": "[]"}
 
 
 def test_what_is_forgotten_was_never_there(ledger: Ledger) -> None:
     ledger.begin("a", MADE)
-    ledger.heard("a", "0:0:1", "[]")
+    ledger.heard("a", "0:0:1", "[]", 0.5)
     ledger.ended("a", Result(status=FAILED))
     ledger.forget("a")
     assert (ledger.standings(), ledger.known("a", MADE), ledger.result("a")) == ({}, {}, None)

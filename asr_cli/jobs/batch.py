@@ -52,8 +52,8 @@ class Batch:
     """The recordings of an order by number, and how each stands.
 
     todo: in the order they are begun. skipped: complete before this run. failed_before: and not tried again.
-    refused: cannot be read, told without opening them. again: complete once, with a recording or options that were
-    others. known: those whose end in the ledger still counts.
+    refused: cannot be read, told without opening them. again: complete, with others than this recording or these
+    options if not to be overwritten. known: those whose end in the ledger still counts.
     """
 
     order: Order
@@ -131,16 +131,19 @@ def place(batch: Batch, number: int, before: Standing | None) -> None:
     if error is not None and not is_kept(batch, number, error, before):
         batch.refused[number] = error
         return
-    counts = before is not None and (error is not None or before.made.suffices(now))
-    if before is None or not counts or order.overwrite or not is_through(batch, number, before):
+    if before is None:
         batch.todo.append(number)
-        if before is not None and before.status in COMPLETE and not counts:
-            batch.again.append(number)
-        elif before is not None and before.status == FAILED and counts:
-            batch.known.add(number)  # until it is tried again
-    else:
-        (batch.skipped if before.status in COMPLETE else batch.failed_before).append(number)
-        batch.known.add(number)
+        return
+    counts = error is not None or before.made.suffices(now)
+    is_complete, is_done = before.status in COMPLETE, counts and is_through(batch, number, before)
+    if is_done or (counts and before.status == FAILED):
+        batch.known.add(number)  # until it is begun, if ever
+    if is_done and not order.overwrite:
+        (batch.skipped if is_complete else batch.failed_before).append(number)
+        return
+    batch.todo.append(number)
+    if is_complete and (is_done or not counts):
+        batch.again.append(number)
 
 
 def is_kept(batch: Batch, number: int, error: AsrError, before: Standing | None) -> bool:
@@ -183,18 +186,24 @@ def run(batch: Batch, ledger: Ledger, engine: Engine, watcher: Watcher, stop: th
 
 
 def tasks(batch: Batch, ledger: Ledger) -> Callable[[int], Task]:
+    given: set[int] = set()
+
     def task(number: int) -> Task:
-        item, made = batch.item(number), batch.made[number]
+        item, made, again = batch.item(number), batch.made[number], number in given
         known = ledger.known(item.key, made)
         ledger.begin(item.key, made)
-        return Task(number=number, item=item, targets=batch.targets(number), known=known, upload=batch.order.upload)
+        given.add(number)
+        return Task(
+            number=number, item=item, targets=batch.targets(number), known=known, spent=ledger.spent(item.key),
+            again=again, upload=batch.order.upload,
+        )  # fmt: skip
 
     return task
 
 
 def note(batch: Batch, ledger: Ledger, event: Event) -> None:
     if isinstance(event, Heard):
-        ledger.heard(batch.item(event.number).key, event.place, event.words)
+        ledger.heard(batch.item(event.number).key, event.place, event.words, event.work)
     elif isinstance(event, Ended) and event.result.status != INTERRUPTED and not event.result.fatal:
         ledger.ended(batch.item(event.number).key, event.result)
         batch.known.add(event.number)

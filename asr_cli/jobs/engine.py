@@ -86,9 +86,8 @@ def local_setups(setup: Setup, devices: Sequence[str], jobs: int | None) -> tupl
 
 def sized(setup: Setup, threads: int) -> Setup:
     """As many recordings in hand as so many cores can keep moving, and as a process may have files for."""
-    n_reading = threads + MORE_READING
-    n_at_once = min(n_reading + threads * MORE_IN_HAND, most_in_hand(n_reading, setup.n_formats))
-    return replace(setup, n_reading=n_reading, n_at_once=n_at_once)
+    n_reading, most = most_in_hand(threads + MORE_READING, setup.n_formats)
+    return replace(setup, n_reading=n_reading, n_at_once=min(most, threads * (1 + MORE_IN_HAND) + MORE_READING))
 
 
 def on_device(models: ModelOptions, device: str, threads: int) -> ModelOptions:

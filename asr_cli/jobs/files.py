@@ -31,6 +31,8 @@ def ask_for_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most_files(), hard))
 
 
-def most_in_hand(n_reading: int, n_formats: int) -> int:
-    """How many recordings a worker can have in hand, so many of them being read."""
-    return max(1, (most_files() - RESERVE - n_reading * FOR_READING) // (n_formats + FOR_WAITING))
+def most_in_hand(n_reading: int, n_formats: int) -> tuple[int, int]:
+    """How many recordings a worker can be reading, at most so many, and how many it can have in hand."""
+    room = most_files() - RESERVE
+    n_reading = max(1, min(n_reading, room // 2 // FOR_READING))
+    return n_reading, max(1, (room - n_reading * FOR_READING) // (n_formats + FOR_WAITING))

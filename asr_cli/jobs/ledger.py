@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS recording (
     score TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS utterance (
-    key BLOB, place TEXT, words TEXT, PRIMARY KEY (key, place)
+    key BLOB, place TEXT, words TEXT, work REAL, PRIMARY KEY (key, place)
 ) WITHOUT ROWID;
 """
 BEGUN = "begun"
@@ -108,6 +108,11 @@ class Ledger:
             return {}
         return dict(self._rows("SELECT place, words FROM utterance WHERE key = ?", os.fsencode(key)))
 
+    def spent(self, key: str) -> float:
+        """Seconds of work on the utterances that are known."""
+        [(seconds,)] = self._rows("SELECT total(work) FROM utterance WHERE key = ?", os.fsencode(key))
+        return float(seconds)
+
     def begin(self, key: str, made: Print) -> None:
         """The recording is in hand; earlier work on it that does not count is forgotten."""
         if not self.known(key, made):
@@ -122,8 +127,8 @@ class Ledger:
         self._change("DELETE FROM utterance WHERE key = ?", os.fsencode(key))
         self._change("DELETE FROM recording WHERE key = ?", os.fsencode(key))
 
-    def heard(self, key: str, place: str, words: str) -> None:
-        self._change("INSERT OR REPLACE INTO utterance VALUES (?, ?, ?)", os.fsencode(key), place, words)
+    def heard(self, key: str, place: str, words: str, work: float) -> None:
+        self._change("INSERT OR REPLACE INTO utterance VALUES (?, ?, ?, ?)", os.fsencode(key), place, words, work)
 
     def ended(self, key: str, result: Result) -> None:
         """The recording is through; once it is complete, its utterances have done their work."""

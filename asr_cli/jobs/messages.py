@@ -33,7 +33,8 @@ class Setup:
 class Task:
     """A recording to be transcribed.
 
-    known: what an earlier run recognised of it: the words of each utterance as JSON, by its place.
+    known: what was recognised of it before: the words of each utterance as JSON, by its place. spent: seconds of work
+    on that. again: given out before in this run.
     upload: the address of the directory that the targets are to be copied to, if they are not where they belong.
     """
 
@@ -41,6 +42,8 @@ class Task:
     item: Item
     targets: tuple[Target, ...] = ()
     known: Mapping[str, str] = field(default_factory=dict)
+    spent: float = 0.0
+    again: bool = False
     upload: str | None = None
 
 
@@ -49,7 +52,7 @@ class Result:
     """How a recording ended. Times in seconds; text, tokens, times and score are lines for Kaldi-style files.
 
     work: what it took of a recogniser's time and, for everything else, of a processor's; waiting for others is none.
-    recalled: how much of the recording an earlier run had recognised.
+    recalled: how much of the duration an earlier run had recognised.
     fatal: the next recording would fare alike, so the batch should stop.
     """
 
@@ -84,12 +87,16 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An utterance is recognised. place: its key in the journal. words: JSON. end: seconds into the recording."""
+    """An utterance is recognised.
+
+    place: its key in the journal. words: JSON. end: seconds into the recording. work: seconds, as of a `Result`.
+    """
 
     number: int
     place: str
     words: str
     end: float
+    work: float
 
 
 @dataclass(frozen=True, slots=True)

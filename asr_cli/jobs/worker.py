@@ -39,6 +39,7 @@ from asr_cli.jobs.messages import (
 from asr_cli.jobs.recording import info
 from asr_cli.jobs.results import Written, keep, make_folder, write_results
 from asr_cli.jobs.store import StoreError, put_all
+from asr_cli.longform.mix import Account
 from asr_cli.options import ReadOptions
 from asr_cli.session import Session, use_threads
 from asr_cli.subtitles.output import Info
@@ -108,16 +109,18 @@ class Worker:
             source = stack.enter_context(opened(task.item))
             if not isinstance(source, str):
                 self._hold(source, stack)
-            memories = Memories(task, self.tell)
-            heard = self.session.transcribe(source, reading, memories=memories, stop=self._stop, when_heard=leave)
+            account = self.session.account()
+            memories = Memories(task, self.tell, account)
+            heard = self.session.transcribe(
+                source, reading, memories=memories, stop=self._stop, when_heard=leave, account=account
+            )
             stack.enter_context(closing(heard))
             segments = self._until_stopped(unchanged(heard, task.item))
             written = self._write(task, segments, lambda: info(heard, self.session), lines)
-        recognising = heard.account.seconds if heard.account is not None else 0.0
+        duration = max(0.0, heard.duration - reading.start)
         return Result(
-            status=DONE if written.n_segments else NO_SPEECH, duration=max(0.0, heard.duration - reading.start),
-            # The thread is this recording's own. What an earlier run recognised took it about as long.
-            work=time.thread_time() + recognising * memories.share, recalled=memories.recalled,
+            status=DONE if written.n_segments else NO_SPEECH, duration=duration,
+            work=time.thread_time() + memories.work, recalled=duration * memories.share,  # the thread is its own
             n_segments=written.n_segments, text=lines.text, tokens=lines.tokens, times=lines.times, score=lines.score,
         )  # fmt: skip
 
@@ -156,37 +159,53 @@ class Worker:
 
 
 class Memories:
-    """An earlier run's utterances; what is new is told to whoever keeps them. recalled, heard: seconds of both."""
+    """An earlier run's utterances; what is new is told to whoever keeps them."""
 
-    def __init__(self, task: Task, tell: Callable[[Event], None]) -> None:
-        self.recalled = self.heard = 0.0
-        self._task, self._tell = task, tell
+    def __init__(self, task: Task, tell: Callable[[Event], None], account: Account | None) -> None:
+        self._task, self._tell, self._account = task, tell, account
+        self._told = self._recalled = self._asked = 0.0  # seconds: of work, of audio, of audio
+        self._lock = threading.Lock()  # utterances are done in other threads than they are asked for
 
     def channel(self, channel: int) -> "Memory":
-        return Memory(self, self._task, self._tell, channel)
+        return Memory(self, channel)
+
+    @property
+    def work(self) -> float:
+        """Seconds that recognising took, in earlier runs, too."""
+        return self._task.spent + (self._account.seconds if self._account is not None else 0.0)
 
     @property
     def share(self) -> float:
-        """How many times what is new all of it is."""
-        return (self.recalled + self.heard) / self.heard if self.heard else 1.0
+        """How much of the speech an earlier run had recognised."""
+        return self._recalled / self._asked if self._asked and not self._task.again else 0.0
+
+    def recall(self, place: str, duration: float) -> str | None:
+        known: Mapping[str, str] = self._task.known
+        words = known.get(place)
+        self._asked += duration
+        self._recalled += duration if words is not None else 0.0
+        return words
+
+    def remember(self, place: str, words: str, end: float) -> None:
+        with self._lock:
+            spent = self._account.seconds if self._account is not None else 0.0
+            work, self._told = spent - self._told, spent
+        self._tell(Heard(self._task.number, place, words, end, work))
 
 
 class Memory:
-    def __init__(self, whole: Memories, task: Task, tell: Callable[[Event], None], channel: int) -> None:
-        self._whole, self._task, self._tell, self._channel = whole, task, tell, channel
+    """A channel's."""
+
+    def __init__(self, memories: Memories, channel: int) -> None:
+        self._memories, self._channel = memories, channel
 
     def recall(self, utterance: Audio) -> Segment | None:
-        known: Mapping[str, str] = self._task.known
-        words = known.get(place_of(self._channel, utterance))
-        if words is None:
-            self._whole.heard += utterance.duration
-            return None
-        self._whole.recalled += utterance.duration
-        return read_words(json.loads(words))
+        words = self._memories.recall(place_of(self._channel, utterance), utterance.duration)
+        return None if words is None else read_words(json.loads(words))
 
     def remember(self, utterance: Audio, segment: Segment) -> None:
         words = json.dumps(words_of(segment))
-        self._tell(Heard(self._task.number, place_of(self._channel, utterance), words, utterance.end))
+        self._memories.remember(place_of(self._channel, utterance), words, utterance.end)
 
 
 class Relay(logging.Handler):

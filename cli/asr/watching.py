@@ -44,12 +44,13 @@ class BatchView:
 
     def announce(self) -> None:
         batch, console = self.batch, self.console
+        why = "--overwrite" if batch.order.overwrite else "recording or options have changed"
         parts = [f"batch  {len(batch.order.items):,} recordings"]
         for numbers, what in (
             (batch.skipped, "already done (skipped)"),
             (batch.failed_before, "failed before (--retry-failed tries them again)"),
             (batch.refused, "cannot be read"),
-            (batch.again, "done before, and again now: recording or options have changed"),
+            (batch.again, f"done before, and again now: {why}"),
         ):
             if numbers:
                 parts.append(f"{len(numbers):,} {what}")
