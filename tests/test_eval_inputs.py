@@ -86,6 +86,51 @@ def test_what_failed_in_a_batch_is_nobody_elses():
     assert (pairing.missing, pairing.extra, pairing.causes) == (("a/talk",), ("b/talk",), {"a/talk": "no sound"})
 
 
+def found_in(reference, hypothesis, *, by_name=False):
+    sides = [
+        Texts("r", "", dict.fromkeys(reference, "x"), by_name=by_name),
+        Texts("h", "", dict.fromkeys(hypothesis, "y")),
+    ]
+    pairing = paired(*sides)
+    return [pair.key for pair in pairing.pairs if pair.hypothesis is not None], list(pairing.extra)
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "by_name", "found", "extra"),
+    [
+        (["day1/001", "day2/001"], ["day2/001", "day3/001"], True, ["day2/001"], ["day3/001"]),
+        (["a_b", "a b"], ["a b", "a\tb"], False, ["a b"], ["a\tb"]),
+        (["a-0000000-0003000", "b-0000000-0003000"], ["a", "b"], False, ["a-0000000-0003000", "b-0000000-0003000"], []),
+        (["a", "my b"], ["a-0000000-0003000", "my_b-0000000-end"], False, ["a", "my b"], []),
+        (["d/a", "d/b"], ["a-0000000-0003000", "b"], True, ["d/a", "d/b"], []),
+        (["a-0000000-0003000", "a-0003000-0006000", "b"], ["a", "b"], False, ["b"], ["a"]),
+        (["a-0000000-0003000", "b"], ["a-0003000-0006000", "b"], False, ["b"], ["a-0003000-0006000"]),
+        (["a", "b"], ["a", "a-0000000-0003000"], False, ["a"], ["a-0000000-0003000"]),
+    ],
+)  # fmt: skip
+def test_an_id_finds_another_only_where_nothing_else_is_called_so(reference, hypothesis, by_name, found, extra):
+    assert found_in(reference, hypothesis, by_name=by_name) == (found, extra)
+
+
+def test_a_manifest_of_whole_recordings_finds_their_plain_ids(tmp_path):
+    whole = [{"audio_filepath": f"d/{name}.wav", "offset": 0, "duration": 3.0} for name in "ab"]
+    reference = read_texts(manifest(tmp_path / "m.jsonl", *whole), reference=True)
+    assert paired(reference, Texts("h", "", {"a": "x", "b": "y"})).missing == ()
+
+
+def test_a_given_id_counts_before_the_path(tmp_path):
+    path = manifest(tmp_path / "m.jsonl", {"uttid": "u1", "wav": "/x/s1.wav"}, {"uttid": "u2", "wav": "/x/s1.wav"})
+    assert list(read_texts(path, reference=True).texts) == ["u1", "u2"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_one_recording_each_is_compared_whatever_its_path_is(tmp_path, suffix):
+    said = manifest(tmp_path / f"r{suffix}", {"audio": "orig/talk.wav"})
+    heard = manifest(tmp_path / f"h{suffix}", {"audio": "clean/talk_dn.wav"}, text="heard")
+    (pair,) = paired(read_texts(said, reference=True), read_texts(heard, reference=False)).pairs
+    assert (pair.key, pair.reference, pair.hypothesis) == ("talk", "said", "heard")
+
+
 @pytest.mark.parametrize(
     ("content", "lines"),
     [

@@ -54,6 +54,21 @@ def warnings(caplog, monkeypatch):
         (f"{FIRST}a --> b\nfrom 9:00 - 10:00\n9:00 - 10:00\n", "a --> b from 9:00 - 10:00 9:00 - 10:00"),
         (f"{FIRST}{{\\an8}}<font color=\"red\">3 < 5</font> and <i>7</i> > 2\n", "3 < 5 and 7 > 2"),
         (f"{FIRST}Tom &amp; Ann\n", "Tom &amp; Ann"),
+        (f"{FIRST}He ran it in\n9:58.32\n", "He ran it in 9:58.32"),
+        (f"{FIRST}He ran it in\n\n9:58.32\n", "He ran it in 9:58.32"),
+        (f"{FIRST}>> 9:58.32\n1 9:58.32 - 9:59.01\n9:00 -> 9:30\n", ">> 9:58.32 1 9:58.32 - 9:59.01 9:00 -> 9:30"),
+        (f"{FIRST}hello\n\n2\n00:00:03,000\nyes\n\n00:00:04,000\nno\n", "hello yes no"),
+        (f"{FIRST}hello\n\n2\n00:00:03 -> 00:00:04\nyes\n", "hello yes"),
+        (f"{FIRST}hello\n\n{SECOND[:-1]} --> 00:00:05,000\nyes\n", "hello yes"),
+        (f"{FIRST}hello\n\n2\n00:00:03 -->\n00:00:05,0 → 00:00:06,0 align:start\nyes\n", "hello yes"),
+        (f"{FIRST[:-1]} Hello there\nyou\n\n{SECOND[:-1]} X1:4 Y1:-6 yes 2:1\n", "Hello there you yes 2:1"),
+        (f"{FIRST[:-1]} 5 apples\n\n{SECOND[:-1]}你好\n", "5 apples 你好"),
+        (f"{FIRST}hello\n\n{SECOND}yes\n".replace("\n00", " 00"), "hello yes"),
+        (f"{FIRST}hello\n\n{SECOND}yes\n".replace("\n00", "\t00").replace("2\t", "2.\t"), "hello yes"),
+        (f"\ufeff{FIRST}hello\n\n\ufeff{FIRST}yes\n\ufeff{SECOND}no\n", "hello yes no"),
+        (f"{FIRST}hello\n\n{SECOND}yes\n".replace("2\n", "\u200e2\u00a0\n").replace("00\n", "00\u3000\n"), "hello yes"),
+        (f"{FIRST}hello\n\n{SECOND}yes\n".replace("1\n", "a1b3\n").replace("2\n00", "#2\n00"), "hello yes"),
+        (f"{FIRST}hello\n\nworld\n{SECOND[2:]}yes\n", "hello world yes"),
         ("0\n" + FIRST[2:] + "hello\n\n1\n" + SECOND[2:] + "yes\n", "hello yes"),
         ("\n", ""),
         ("", ""),
@@ -77,6 +92,7 @@ def test_every_line_of_an_srt_file_is_speech_but_numbers_and_times(said, warning
         (VTT.replace("WEBVTT\n\n", "") + "a &amp; b\n", "a & b"),
         (VTT.replace("-->", "->") + "hello\n", "hello"),
         (VTT.replace("2.000", "2.000 align:start position:0%") + "hel<00:01.500><c>lo</c>\n", "hello"),
+        (f"{VTT}hello\n\n00:03.000 -> 00:04.000 align:start\nyes\n", "hello yes"),
         ("WEBVTT\n", ""),
         ("WEBVTT\n\nNOTE nothing\n", ""),
     ],
@@ -127,6 +143,34 @@ def test_equal_cues_that_touch_are_one_only_where_a_mark_moves_on(said):
     times = [f"00:00:0{n},000 --> 00:00:0{n + 1},000\n" for n in range(6)]
     cues = ["yes", "yes", "<u>yes</u> you", "yes <u>you</u>", "yes you", "<u>yes</u> you"]
     assert said("\n\n".join(map("".join, zip(times, cues, strict=True)))) == "yes yes yes you yes you"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("No.", "<i>No.</i>"),
+        ("<i>No.</i>", "<b><i>No.</i></b>"),
+        ("- No.", "- <i>No.</i>"),
+        ("Oh no", '<font color="red">Oh no</font>'),
+        ("Oh no", "<u>Oh no</u>"),
+        ("Oh no", "<i>Oh</i> <i>no</i>"),
+        ("<i>Oh</i> no", "<b><i>Oh</i></b> no"),
+        ("<i>Oh</i> no", "<i>Oh no</i>"),
+        ("<u>No</u>", "<u>No</u>"),
+        ("♪", "<i>♪</i>"),
+    ],
+)
+def test_what_is_marked_as_a_whole_is_no_moving_highlight(said, first, second):
+    once = said(f"{FIRST}{first}\n")
+    touching = "00:00:02,000 --> 00:00:03,000\n"
+    for one, other in ((first, second), (second, first)):
+        assert said(f"{FIRST}{one}\n\n2\n{touching}{other}\n") == f"{once} {once}"
+
+
+@pytest.mark.parametrize("cues", [("a", "<u>a</u>", "a"), ("<i><u>a</u> b</i>", "<i>a b</i>", "<i>a <u>b</u></i>")])
+def test_a_highlight_is_counted_once_in_a_single_word_and_in_italics(said, cues):
+    times = [f"00:00:0{n},000 --> 00:00:0{n + 1},000\n" for n in range(3)]
+    assert said("\n\n".join(map("".join, zip(times, cues, strict=True)))) in ("a", "a b")
 
 
 def test_names_are_taken_off_in_vtt(said):

@@ -10,9 +10,10 @@ from urllib.parse import unquote, urlsplit
 from asr_cli.audio.address import is_address, is_url
 
 # The fields of a manifest's record, of each kind the one that counts first.
-KEYS = ("key", "id", "utt", "utt_id")
+KEYS = ("key", "id", "utt", "utt_id", "uttid")
 SOURCES = ("source", "audio_filepath", "audio", "wav", "path")
 STARTS = ("offset", "start")
+CUT_MARK = re.compile(r"(?<=.)-\d{7,}-(?:\d{7,}|end)$", re.DOTALL)
 TO_THE_END = -1
 LONGEST = 1e9  # s; thirty years are beyond any recording, and a number beyond that is a mistake
 
@@ -72,6 +73,15 @@ def cut_mark(start: float, end: float | None) -> str:
     ('-0001500-0004250', '-0060000-end')
     """
     return f"-{round(start * 1000):07d}-" + ("end" if end is None else f"{round(end * 1000):07d}")
+
+
+def uncut(key: str) -> str:
+    """The id of the recording that a stretch with a made id was cut out of.
+
+    >>> uncut("talk-0001500-0004250"), uncut("talk-0060000-end"), uncut("BAC009-0724")
+    ('talk', 'talk', 'BAC009-0724')
+    """
+    return CUT_MARK.sub("", key)
 
 
 def one_word(text: str) -> str:

@@ -1,17 +1,18 @@
 """Which hypothesis belongs to which reference."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr_cli.audio.ids import one_word
+from asr_cli.audio.ids import one_word, uncut
 from asr_cli.errors import InputError, UsageError
 
 log = logging.getLogger("asr")
 
 MODES = ("all", "present", "strict")
 N_NAMED = 10  # utterances in a message
+Naming = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,12 @@ def matched(reference: Texts, hypothesis: Texts) -> Mapping[str, str]:
     by_name = reference.by_name or hypothesis.by_name
     if by_name and len(said) == len(heard) == 1:  # two transcripts, whatever they are called
         return dict(zip(heard, said, strict=True))
-    ids = renamed({key: key for key in heard}, said, one_word)
-    if by_name:
-        ids = renamed(ids, said, bare_name)
+    ids = {key: key for key in heard}
+    for called in (one_word, bare_name) if by_name else (one_word,):
+        ids = renamed(ids, said, called, called)
+        # A manifest may give whole recordings as stretches. Two different stretches are never the same.
+        ids = renamed(ids, said, without_stretch(called), called)
+        ids = renamed(ids, said, called, without_stretch(called))
     if hypothesis.texts and not said.keys() & set(ids.values()):
         raise InputError(
             f"no id is in both: {str(reference.path)!r} ({reference.form}) has {next(iter(said))!r},"
@@ -97,20 +101,27 @@ def matched(reference: Texts, hypothesis: Texts) -> Mapping[str, str]:
     return ids
 
 
-def renamed(ids: Mapping[str, str], said: Iterable[str], called: Callable[[str], str]) -> dict[str, str]:
-    """The ids; an unknown one becomes the only one of the reference that is called the same."""
-    said, heard = set(said), set(ids.values())
-    wanted, others = by_call(said - heard, called), by_call(heard - said, called)
-    known = {others[name]: wanted[name] for name in others.keys() & wanted.keys()}
-    return {key: known.get(value, value) for key, value in ids.items()}
+def renamed(ids: Mapping[str, str], said: Collection[str], in_said: Naming, in_heard: Naming) -> dict[str, str]:
+    """The ids; an unknown one becomes the one of the reference that is called the same.
+
+    Only what a single id of all is called tells it: day1/001 and day2/001 are both 001, whichever of them are found.
+    """
+    found = set(ids.values())
+    wanted, others = by_call(said, in_said), by_call(ids, in_heard)
+    known = {others[name]: wanted[name] for name in others.keys() & wanted.keys() if wanted[name] not in found}
+    return {key: known.get(key, value) if value not in said else value for key, value in ids.items()}
 
 
-def by_call(keys: Iterable[str], called: Callable[[str], str]) -> dict[str, str]:
+def by_call(keys: Iterable[str], called: Naming) -> dict[str, str]:
     """Ids by what they are called; what several are called is left out."""
     found: dict[str, list[str]] = {}
     for key in keys:
         found.setdefault(called(key), []).append(key)
     return {name: ids[0] for name, ids in found.items() if len(ids) == 1}
+
+
+def without_stretch(called: Naming) -> Naming:
+    return lambda key: called(uncut(key))
 
 
 def bare_name(key: str) -> str:

@@ -1,7 +1,7 @@
 """One side of a comparison, from whatever it was written as."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asr_cli.errors import InputError, NotFoundError, UsageError
@@ -64,8 +64,7 @@ def from_json(path: Path, text: str, *, reference: bool) -> Texts:
         name = key if isinstance(key, str) and key else stem(path)
         return Texts(path, "JSON", {name: records.transcript_text(found, path)}, by_name=name != key)
     if isinstance(found, list) and all(isinstance(one, dict) for one in found):
-        items = records.entries(enumerate(found, 1), path, reference=reference, kind="item")
-        return Texts(path, "JSON", unique(path, items, "item"))
+        return from_records(path, "JSON", list(enumerate(found, 1)), reference=reference, kind="item")
     raise InputError(f"{str(path)!r} holds neither a transcript nor a list of records; give one of them")
 
 
@@ -73,7 +72,15 @@ def from_lines(path: Path, text: str, *, reference: bool) -> Texts:
     found = records.parsed_lines(text, path)
     if found and records.is_report(found):
         return from_report(path, records.latest(found, path))
-    return Texts(path, "JSONL", unique(path, records.entries(found, path, reference=reference)))
+    return from_records(path, "JSONL", found, reference=reference)
+
+
+def from_records(
+    path: Path, form: str, found: Sequence[tuple[int, records.Record]], *, reference: bool, kind: str = "line"
+) -> Texts:
+    texts = unique(path, records.entries(found, path, reference=reference, kind=kind), kind)
+    is_named = len(found) == 1 and not records.given_id(found[0][1])  # one recording, with its file's name
+    return Texts(path, form, texts, by_name=is_named)
 
 
 def from_report(path: Path, found: Mapping[str, records.Record]) -> Texts:

@@ -13,7 +13,6 @@ from asr_cli.scoring.lines import numbered
 from asr_cli.scoring.units import run_together
 
 Record = dict[str, Any]
-OTHER_KEYS = ("uttid",)  # of files that a batch does not read
 UNHEARD = ("failed", "pending")  # recordings without a transcript, in a batch's report
 
 
@@ -95,20 +94,19 @@ def entries(
 def id_of(record: Record, path: Path, where: str, *, whole: bool = False) -> str:
     """The id that is given, else the one that a batch makes of the recording's path. whole: with its folders."""
     source = first(record, SOURCES)
-    if given := key_among(record, KEYS):
+    if given := given_id(record):
         return given
     if isinstance(source, str) and source.strip():
         try:
             return source + mark(record) if whole else made_key(record, source)
         except ValueError as problem:
             raise InputError(f"{str(path)!r} in {where}: {problem}") from problem
-    if given := key_among(record, OTHER_KEYS):
-        return given
     raise InputError(f"{str(path)!r} has no id in {where}; each record needs one of {', '.join((*KEYS, *SOURCES))}")
 
 
-def key_among(record: Record, names: Iterable[str]) -> str:
-    values = (record.get(name) for name in names)
+def given_id(record: Record) -> str:
+    """The id that somebody gave it, empty where nobody did."""
+    values = (record.get(name) for name in KEYS)
     return next((str(value).strip() for value in values if isinstance(value, str | int) and str(value).strip()), "")
 
 

@@ -11,33 +11,36 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 from asr_cli.errors import InputError
 from asr_cli.scoring.lines import every_line
+from asr_cli.scoring.times import UNKNOWN, Times, times_of
 from asr_cli.scoring.units import run_together
 
 log = logging.getLogger("asr")
 
-CLOCK = re.compile(r"\s*(-?\d+(?:\s?:\s?\d+)+(?:\s?[.,]\s?\d+)?)\s*")
-STAMP = re.compile(r"-?\d+(?::\d+)+[.,]\d+")
-ARROW = " \t-–—=>→"  # and what is written for one
+# At a line's ends they are neither text nor seen: white space of any kind, byte order marks, marks of direction.
+INVISIBLE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff\u200b\u200e\u200f\u2060"
+LABEL = re.compile(r"(?=\D*\d)[!-~]+")  # of SRT: an id of one word, as programs make them; a word may be speech
 FURNITURE = re.compile(r"(?:WEBVTT|NOTE|STYLE|REGION)(?:\s|$)")
 TAG = re.compile(r"</?[A-Za-z][^<>]*>|\{\\[^}]*\}")
 VTT_TAG = re.compile(r"<[^>]*>")  # a "<" of the text is written &lt; there
-HIGHLIGHT = re.compile(r"<(?!v[\s.])[A-Za-z][^<>]*>")
-
-Times = tuple[str, str]
-UNKNOWN: Times = ("", "")
+MARK = re.compile(r"<(/?)(?!(?:v|lang|br)\b)[A-Za-z]")  # what shows text in another way
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank; number: its place in the file. begins, ends: whether a blank one is above, below."""
+    """A line that is not blank; number: its place in the file. begins, ends: whether a blank one is above, below.
+
+    times: where it is a line of them.
+    """
 
     number: int
     text: str
     begins: bool
     ends: bool
+    times: Times | None
 
     @property
     def count(self) -> int | None:
@@ -81,13 +84,14 @@ def tell(path: Path, strays: Sequence[Line], *, is_text: bool) -> None:
 
 
 def lines_of(text: str) -> list[Line]:
-    rows = list(every_line(text))
-    blank = [True, *(not line.strip() for _, line in rows), True]
-    return [
-        Line(number, line, above, below)
-        for (number, line), above, below in zip(rows, blank, blank[2:], strict=False)
-        if line.strip()
-    ]
+    rows = [(number, line.strip(INVISIBLE)) for number, line in every_line(text)]
+    blank = [True, *(not line for _, line in rows), True]
+    lines: list[Line] = []
+    for (number, line), begins, ends in zip(rows, blank, blank[2:], strict=False):
+        if line:
+            is_due = (begins and not ends) or (bool(lines) and lines[-1].begins and lines[-1].count is not None)
+            lines.append(Line(number, line, begins, ends, times_of(line, is_due=is_due)))
+    return lines
 
 
 def parsed(lines: Sequence[Line], *, vtt: bool) -> tuple[list[Cue], list[Line]]:
@@ -96,11 +100,11 @@ def parsed(lines: Sequence[Line], *, vtt: bool) -> tuple[list[Cue], list[Line]]:
     strays: list[Line] = []
     number, is_furniture = 0, False
     for line, below in zip_longest(lines, lines[1:]):
-        times = times_of(line.text)
         if vtt and line.begins:
             is_furniture = FURNITURE.match(line.text) is not None
-        if times is not None:
-            cues.append(Cue(times))
+        if line.times is not None:
+            cues.append(Cue(line.times, [line.times.text]))
+            number = line.times.number or number
             is_furniture = False
         elif is_furniture:
             continue
@@ -118,31 +122,11 @@ def parsed(lines: Sequence[Line], *, vtt: bool) -> tuple[list[Cue], list[Line]]:
 
 def is_label(line: Line, below: Line | None, number: int, *, vtt: bool) -> bool:
     """Whether it is the number or name of the cue whose times are below. number: that of the cue before."""
-    if below is None or times_of(below.text) is None:
+    if below is None or below.times is None:
         return False
     if line.ends:  # the file's line breaks were doubled
         return line.begins and line.count == number + 1
-    return line.count is not None or (vtt and line.begins)
-
-
-def times_of(line: str) -> Times | None:
-    """When a cue starts and ends, as a line of times spells it, with any arrow or none.
-
-    >>> times_of("00:00:01,5 -> 00:00:02,5"), times_of("0:01 --> 0:02 align:start"), times_of("9:00 - 10:00")
-    (('00:00:01.5', '00:00:02.5'), ('0:01', '0:02'), None)
-    """
-    left, arrow, right = line.partition("-->")
-    start, end = CLOCK.fullmatch(left), CLOCK.match(right)
-    if arrow and start and end:
-        return spelled(start[1]), spelled(end[1])
-    stamps = STAMP.findall(line)
-    if not stamps or STAMP.sub("", line.replace("&gt;", ">")).strip(ARROW):
-        return None
-    return (spelled(stamps[0]), spelled(stamps[1])) if len(stamps) == 2 else UNKNOWN
-
-
-def spelled(clock: str) -> str:
-    return "".join(clock.split()).replace(",", ".")
+    return line.count is not None or (line.begins and (vtt or LABEL.fullmatch(line.text) is not None))
 
 
 def spoken(cues: Iterable[Cue], tag: re.Pattern[str]) -> Iterator[str]:
@@ -150,19 +134,45 @@ def spoken(cues: Iterable[Cue], tag: re.Pattern[str]) -> Iterator[str]:
 
     A moving highlight shows its text once for each word: cues that touch are one where only the mark moves on.
     """
-    before, end, last, furthest = "", "", -1, -1
+    before, end, last, furthest = None, "", UNMARKED, -1
     for cue in cues:
-        raw = "\n".join(cue.lines)
-        text, mark = tag.sub("", raw), mark_of(raw)
-        moves_on = mark > furthest if mark >= 0 else last >= 0
-        if text == before and cue.times[0] == end and moves_on:
-            furthest = max(furthest, mark)
+        raw = "\n".join(filter(None, cue.lines))
+        text, mark = tag.sub("", raw), mark_of(raw, tag)
+        moves_on = mark.place > furthest if mark.place >= 0 else last.place >= 0
+        if text == before and cue.times.start == end and mark.depth == last.depth and moves_on:
+            furthest = max(furthest, mark.place)
         else:
             yield text
-            furthest = mark
-        before, end, last = text, cue.times[1], mark
+            furthest = mark.place
+        before, end, last = text, cue.times.end, mark
 
 
-def mark_of(raw: str) -> int:
-    """Where the mark is, -1 without one."""
-    return max((found.start() for found in HIGHLIGHT.finditer(raw)), default=-1)
+class Mark(NamedTuple):
+    """Where in the text the last highlighted words begin, -1 without any; depth: the tags around the whole cue."""
+
+    place: int
+    depth: int
+
+
+UNMARKED = Mark(-1, 0)
+
+
+def mark_of(raw: str, tag: re.Pattern[str]) -> Mark:
+    """A highlight leaves words outside itself: a cue that is in italics as a whole has none.
+
+    But of one word, which is written as a highlight before and after a pause, too, <u> is taken for one.
+    """
+    place = depth = 0
+    depths: dict[int, int] = {}
+    around: list[int] = []  # what is no word, such as the dash before a speaker's words, may stand outside any tag
+    for piece, found in zip_longest(tag.split(raw), tag.findall(raw), fillvalue=""):
+        if piece.strip():
+            depths[place] = depth
+            around += [depth] if any(map(str.isalnum, piece)) else []
+        place += len(piece)
+        if mark := MARK.match(found):
+            depth = max(0, depth - 1 if mark[1] else depth + 1)
+    whole = min(around or depths.values(), default=0)
+    if whole == len(around) == 1 and "<u>" in raw and len(tag.sub("", raw).split()) == 1:
+        return Mark(0, 0)
+    return Mark(max((place for place, depth in depths.items() if depth > whole), default=-1), whole)
