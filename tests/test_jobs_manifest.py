@@ -342,3 +342,8 @@ def test_a_time_beyond_any_recording_is_refused(tmp_path, times):
     (tmp_path / "a.jsonl").write_text(f'{{"wav": "talk.wav", {times}}}\n', encoding="utf-8")
     with pytest.raises(UsageError, match=r"a\.jsonl:1.*is no time"):
         read_items([str(tmp_path / "a.jsonl")])
+
+
+def test_a_name_that_no_file_can_have_is_one_recording_however_often_it_is_given():
+    [item] = read_items(["a\0b", "a\0b"])
+    assert isinstance(check(item), InputError)

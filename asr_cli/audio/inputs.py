@@ -58,7 +58,9 @@ def stored(address: str, recursive: bool) -> list[str]:
 
 
 def identity(name: str) -> str:
-    return name if name == STDIN or is_address(name) else os.path.realpath(name)
+    if name == STDIN or is_address(name) or "\0" in name:  # which no file is called
+        return name
+    return os.path.realpath(name)
 
 
 def inside(folder: str, recursive: bool) -> list[str]:
