@@ -344,6 +344,7 @@ def test_a_time_beyond_any_recording_is_refused(tmp_path, times):
         read_items([str(tmp_path / "a.jsonl")])
 
 
-def test_a_name_that_no_file_can_have_is_one_recording_however_often_it_is_given():
-    [item] = read_items(["a\0b", "a\0b"])
-    assert isinstance(check(item), InputError)
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_one_recording_however_often_it_is_given(name):
+    [item] = read_items([name, name])
+    assert isinstance(check(item), AsrError)

@@ -58,9 +58,12 @@ def stored(address: str, recursive: bool) -> list[str]:
 
 
 def identity(name: str) -> str:
-    if name == STDIN or is_address(name) or "\0" in name:  # which no file is called
+    if name == STDIN or is_address(name):
         return name
-    return os.path.realpath(name)
+    try:
+        return os.path.realpath(name)
+    except ValueError:  # a zero byte, or half a character: no file is called so
+        return name
 
 
 def inside(folder: str, recursive: bool) -> list[str]:
