@@ -52,8 +52,8 @@ class Batch:
     """The recordings of an order by number, and how each stands.
 
     todo: in the order they are begun. skipped: complete before this run. failed_before: and not tried again.
-    refused: cannot be read, told without opening them. again: complete, with others than this recording or these
-    options if not to be overwritten. known: those whose end in the ledger still counts.
+    refused: cannot be read, told without opening them. again: those of todo that an earlier run completed, before the
+    recording or the options changed, or that are to be overwritten. known: those whose end in the ledger still counts.
     """
 
     order: Order

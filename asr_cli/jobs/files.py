@@ -23,7 +23,7 @@ def most_files() -> int:
 
 
 def ask_for_files() -> None:
-    """Have this process may open as many as it ever may."""
+    """Raise this process's limit as far as it may be raised."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -93,9 +93,9 @@ def entries(
 
 def id_of(record: Record, path: Path, where: str, *, whole: bool = False) -> str:
     """The id that is given, else the one that a batch makes of the recording's path. whole: with its folders."""
-    source = first(record, SOURCES)
     if given := given_id(record):
         return given
+    source = first(record, SOURCES)
     if isinstance(source, str) and source.strip():
         try:
             return source + mark(record) if whole else made_key(record, source)
