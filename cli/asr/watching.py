@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asr_cli.jobs.batch import Batch
 
 WARNING = 30  # of logging
+LEAST_SHARE = 0.01  # of all bytes: what less tells of the rest is nothing
 
 
 class BatchView:
@@ -173,7 +174,7 @@ class BatchView:
 
     def _eta(self) -> float | None:
         elapsed = time.monotonic() - self._begun
-        if not self._bytes or elapsed < RATE_AFTER_SECONDS:
+        if self._bytes < LEAST_SHARE * self._total or elapsed < RATE_AFTER_SECONDS:
             return None
         return elapsed / self._bytes * (self._total - self._bytes)
 
