@@ -24,6 +24,11 @@ class Options(TypedDict, total=False):
     threads: int | None
     hotwords: str | Path | tuple[str, ...]
     hotword_weight: float
+    mode: str | None
+    chunk_size: tuple[int, int, int] | None
+    encoder_chunk_look_back: int
+    decoder_chunk_look_back: int
+    refresh: float | None
     batch_seconds: float | None
     vad_model: str | None
     vad: EndpointOptions | None

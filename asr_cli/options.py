@@ -9,6 +9,7 @@ from asr_cli.hub.manifest import check_hub
 from asr_cli.vad.endpoint import EndpointOptions
 
 MOST_THREADS = 512  # with a few thousand, OpenMP brings the process down
+LONGEST_CHUNK = 500  # frames; half a minute
 HEAVIEST = 100.0  # a hotword; beyond that there is nothing else to hear
 BATCH_SECONDS = 60.0  # enough to fill a few cores, little enough to stop soon after Ctrl-C
 
@@ -29,6 +30,10 @@ class ModelOptions:
     compute_type: "float32", "bfloat16", "float16", "int8", or "auto" for the fastest here that keeps the text.
     hotwords: words to expect: a list, a text that names them, or the path of a file with one on each line.
     hotword_weight: how much they count; 1 as the model was trained.
+    mode: how a model that has several decodes: "fast", "normal" or "offline" (UniASR); None for its own.
+    chunk_size: what a streaming model looks back, hears and looks ahead, in frames of 60 ms; None for its own.
+    encoder_chunk_look_back, decoder_chunk_look_back: how many chunks before that it remembers.
+    refresh: seconds between two looks of a model's second pass while somebody speaks; None for as often as it can.
     itn: write numbers in digits.
     script: of Chinese: "hans", "hant", "hant-tw" or "hant-hk"; None for what the recogniser writes.
     """
@@ -43,6 +48,11 @@ class ModelOptions:
     threads: int | None = None
     hotwords: str | Path | tuple[str, ...] = ()
     hotword_weight: float = 1.0
+    mode: str | None = None
+    chunk_size: tuple[int, int, int] | None = None
+    encoder_chunk_look_back: int = 4
+    decoder_chunk_look_back: int = 1
+    refresh: float | None = None
     batch_seconds: float | None = None
     vad_model: str | None = "auto"
     vad: EndpointOptions | None = None
@@ -60,6 +70,12 @@ class ModelOptions:
             raise UsageError(f"hotwords cannot weigh {self.hotword_weight:g}; give more than 0, at most {HEAVIEST:g}")
         if self.hotword_weight != 1 and not self.hotwords:
             raise UsageError("a weight of hotwords does nothing without hotwords")
+        if self.chunk_size is not None:
+            check_chunk(self.chunk_size)
+        if min(self.encoder_chunk_look_back, self.decoder_chunk_look_back) < -1:
+            raise UsageError("a model looks back 0 chunks or more, or -1 for all of them")
+        if self.refresh is not None and not 0 < self.refresh < float("inf"):
+            raise UsageError(f"a second pass every {self.refresh:g} s is none; give a positive duration")
         if self.model_dir is not None and not os.path.isdir(self.model_dir):  # noqa: PTH112 - which never raises
             raise UsageError(f"model directory {str(self.model_dir)!r} is no directory")
         check_hub(self.hub)
@@ -67,6 +83,15 @@ class ModelOptions:
             raise UsageError("VAD options do nothing without a VAD")
         if self.punc is False and self.punc_model != "auto":
             raise UsageError(f"punctuation model {self.punc_model!r} does nothing without punctuation")
+
+
+def check_chunk(chunk_size: tuple[int, int, int]) -> None:
+    left, current, right = chunk_size
+    if min(left, right) < 0 or not 1 <= current <= LONGEST_CHUNK or max(left, right) > LONGEST_CHUNK:
+        raise UsageError(
+            f"chunks of {left},{current},{right} frames cannot be heard; give look-back, chunk and look-ahead in frames"
+            f" of 60 ms, such as 0,10,5 (at most {LONGEST_CHUNK} each)"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The roles. Whoever keeps one of these promises can take part; nothing asks for a class."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from asr_cli.audio import Audio
 from asr_cli.transcript import Draft, Segment
@@ -34,10 +35,34 @@ class Recognizer(Protocol):
     def recognize(self, utterances: Sequence[Audio], /) -> list[Segment]: ...
 
 
-class StreamingRecognizer(Protocol):
-    """Blocks in, ever better text out."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What has come of an utterance since it was last heard.
 
-    def listen(self, blocks: Iterable[Audio], /) -> Iterator[Draft]: ...
+    audio: any number of samples, also none. state: what `hear` gave with the chunk before; None for the first.
+    final: the utterance ends with it.
+    """
+
+    audio: Audio
+    state: Any = None
+    final: bool = False
+
+
+@runtime_checkable
+class StreamingRecognizer(Protocol):
+    """Utterances in while they are spoken, ever longer text out; many at once, each chunk of another utterance.
+
+    A draft has all words of its utterance so far, at seconds from the start of the *recording*. All that is remembered
+    of an utterance is in its state, a value. However an utterance is divided into chunks, and in whatever company they
+    are heard, the last draft is the same; all its words are final.
+    """
+
+    @property
+    def chunk_duration(self) -> float:
+        """How many seconds of sound it takes in at a step: with less there may be nothing new."""
+        ...
+
+    def hear(self, chunks: Sequence[Chunk], /) -> list[tuple[Draft, Any]]: ...
 
 
 class Punctuator(Protocol):

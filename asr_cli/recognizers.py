@@ -77,6 +77,9 @@ def check_device(options: ModelOptions, card: ModelCard) -> None:
     if options.compute_type not in ("auto", *card.compute_types):
         known = ", ".join(("auto", *card.compute_types))
         raise UsageError(f"model {card.name!r} computes in {known}, not in {options.compute_type!r}")
+    if options.mode is not None and options.mode not in card.modes:
+        known = f"decodes {', '.join(card.modes)}" if card.modes else "has no modes"
+        raise UsageError(f"model {card.name!r} {known}; --mode {options.mode!r} is not for it")
 
 
 def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:

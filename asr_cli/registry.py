@@ -42,6 +42,7 @@ class ModelCard:
     word_times: bool = False
     punctuation: bool = False  # its text has punctuation
     streaming: bool = False
+    modes: tuple[str, ...] = ()  # in which it can decode, its own first
     hotwords: bool = False
     prompt: bool = False
     translate: bool = False
@@ -121,6 +122,11 @@ class LoadOptions:
     compute_type: str = "auto"  # or float32, bfloat16, float16, int8
     hotwords: tuple[str, ...] = ()  # only for a model whose card says that it takes them
     hotword_weight: float = 1.0
+    mode: str | None = None  # one of the card's modes; None: the model's own
+    chunk_size: tuple[int, int, int] | None = None  # look-back, chunk, look-ahead; frames of 60 ms
+    encoder_chunk_look_back: int = 4  # chunks that a streaming encoder remembers
+    decoder_chunk_look_back: int = 1
+    refresh: float | None = None  # s between two looks of a second pass; None: as soon as there is something to see
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ class Session:
             compute_type=self.options.compute_type,
             hotwords=self.hotwords,
             hotword_weight=self.options.hotword_weight,
+            mode=self.options.mode,
+            chunk_size=self.options.chunk_size,
+            encoder_chunk_look_back=self.options.encoder_chunk_look_back,
+            decoder_chunk_look_back=self.options.decoder_chunk_look_back,
+            refresh=self.options.refresh,
         )
         self._recognizer = self._open.enter_context(
             registry.open_recognizer(self.backend, self.card, self.folder, load)

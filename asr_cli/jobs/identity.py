@@ -58,6 +58,7 @@ def hearing(models: ModelOptions, reading: ReadOptions) -> dict[str, Any]:
         "model": [card.name, place(folder)],
         "compute_type": models.compute_type,
         "hotwords": [list(hotwords), models.hotword_weight],
+        "decoding": [models.mode, models.chunk_size, models.encoder_chunk_look_back, models.decoder_chunk_look_back],
         "language": language,
         "vad": [vad, place(vad_folder), models.vad and asdict(models.vad)],
         "reading": asdict(reading),

@@ -184,6 +184,14 @@ class RecognitionFlags:
             metavar="W", help="How much hotwords count; 1 as the model was trained.", rich_help_panel=RECOGNITION
         ),
     ] = 1.0
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="fast|normal|offline",
+            help="How a model that has several passes decodes (UniASR); by default as it was made to.",
+            rich_help_panel=RECOGNITION,
+        ),
+    ] = None
     device: Annotated[
         str,
         typer.Option(metavar="auto|cpu|cuda[:N]|mps", help="Where to compute.", rich_help_panel=RECOGNITION),

@@ -267,6 +267,7 @@ def fitting(request: Request) -> dict[str, Any]:
     card, code = recognizer(flags), languages.code(flags.language)
     spoken = (code,) if code else card.languages
     fits = {
+        "mode": flags.mode in (None, *card.modes),
         "itn": writes_numbers_of(spoken), "script": is_chinese(spoken), "hotword_weight": bool(flags.hotwords),
         # What nobody knows is handed on all the same, to be refused.
         "device": flags.device.partition(":")[0] not in {"cpu", "cuda", "mps"} - set(card.devices),
