@@ -50,25 +50,52 @@ def cut(speech: Iterable[Audio], max_duration: float, *, overlap: float = OVERLA
     Where there is no pause the cut is forced: the next piece repeats `overlap` seconds, centred on the
     quietest place, and says so in its `Audio.overlap`.
     """
-    if not max_duration > 0:
-        raise UsageError(f"utterances of at most {max_duration:g} s hold nothing; give a positive duration")
-    if not overlap >= 0:
-        raise UsageError(f"pieces cannot overlap by {overlap:g} s; give zero or more")
-    stretch: list[Audio] = []
-    n_samples = 0
+    cutter = Cutter(max_duration, overlap=overlap)
     for audio in speech:
-        if stretch and not touches(stretch[-1], audio):
-            yield from last_pieces(together(stretch), max_duration, overlap)
-            stretch, n_samples = [], 0
-        limits = limits_of(audio.sample_rate, max_duration, overlap)
-        stretch.append(audio)
-        n_samples += len(audio.samples)
-        while n_samples >= limits.horizon:
-            piece, rest = split(together(stretch), limits)
+        if not cutter.goes_on_with(audio):
+            yield from cutter.end()
+        yield from cutter.add(audio)
+    yield from cutter.end()
+
+
+class Cutter:
+    """`cut` for one stretch of speech after the other, handed over bit by bit as it is spoken."""
+
+    def __init__(self, max_duration: float, *, overlap: float = OVERLAP) -> None:
+        if not max_duration > 0:
+            raise UsageError(f"utterances of at most {max_duration:g} s hold nothing; give a positive duration")
+        if not overlap >= 0:
+            raise UsageError(f"pieces cannot overlap by {overlap:g} s; give zero or more")
+        self._max_duration, self._overlap = max_duration, overlap
+        self._stretch: list[Audio] = []
+        self._n_samples = 0
+
+    def goes_on_with(self, audio: Audio) -> bool:
+        return not self._stretch or touches(self._stretch[-1], audio)
+
+    def add(self, audio: Audio) -> Iterator[Audio]:
+        """Yield each piece that is certain now; what is added touches what was added before."""
+        limits = limits_of(audio.sample_rate, self._max_duration, self._overlap)
+        self._stretch.append(audio)
+        self._n_samples += len(audio.samples)
+        while self._n_samples >= limits.horizon:
+            piece, rest = split(self._together(), limits)
+            self._stretch, self._n_samples = [rest], len(rest.samples)
             yield piece
-            stretch, n_samples = [rest], len(rest.samples)
-    if stretch:
-        yield from last_pieces(together(stretch), max_duration, overlap)
+
+    def end(self) -> list[Audio]:
+        """What is left when the stretch is over; from here on there is another one."""
+        pieces = self.if_ended()
+        self._stretch, self._n_samples = [], 0
+        return pieces
+
+    def if_ended(self) -> list[Audio]:
+        """What would be left if the stretch were over."""
+        return list(last_pieces(self._together(), self._max_duration, self._overlap)) if self._stretch else []
+
+    def _together(self) -> Audio:
+        self._stretch = [together(self._stretch)]  # so that nothing is copied twice
+        return self._stretch[0]
 
 
 def touches(earlier: Audio, later: Audio) -> bool:

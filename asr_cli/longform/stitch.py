@@ -34,16 +34,33 @@ class Column(NamedTuple):
 
 def stitch(segments: Iterable[Segment]) -> Iterator[Segment]:
     """Yield the segments with each overlap's words in one of them only; one without words left is dropped."""
-    held: list[Segment] = []  # what the next overlap may still reach back to
+    stitcher = Stitcher()
     for segment in segments:
+        yield from stitcher.add(segment)
+    yield from stitcher.end()
+
+
+class Stitcher:
+    """`stitch` for those who are handed their segments one by one."""
+
+    def __init__(self) -> None:
+        self._held: list[Segment] = []  # what the next overlap may still reach back to
+
+    def add(self, segment: Segment) -> list[Segment]:
+        """The segments that nothing can change any more."""
         if segment.overlap is None:
-            yield from held
-            held = [segment] if segment.words else []
-            continue
-        while len(held) > 1 and held[0].end < segment.overlap[0] - MARGIN:
-            yield held.pop(0)
-        held = join(held, segment, segment.overlap)
-    yield from held
+            done, self._held = self._held, [segment] if segment.words else []
+            return done
+        n_done = 0
+        while len(self._held) - n_done > 1 and self._held[n_done].end < segment.overlap[0] - MARGIN:
+            n_done += 1
+        done = self._held[:n_done]
+        self._held = join(self._held[n_done:], segment, segment.overlap)
+        return done
+
+    def end(self) -> list[Segment]:
+        done, self._held = self._held, []
+        return done
 
 
 def join(held: Sequence[Segment], segment: Segment, overlap: tuple[float, float]) -> list[Segment]:

@@ -96,6 +96,31 @@ class Endpointer:
             return self._start
         return max(self._consumed, self._time - self._latency)
 
+    @property
+    def open_from(self) -> int | None:
+        """The first frame of the stretch under way."""
+        return self._start
+
+    @property
+    def certain(self) -> int:
+        """The stretch under way goes on at least up to this frame; while it pauses, it would end just here."""
+        return self._time if not self.pauses else min(self._time, self._end_if_silent)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the stretch under way is silent now, and has been for so long that all of it is known."""
+        return self._start is not None and not self._speaking and self._end_if_silent <= self._time
+
+    @property
+    def _end_if_silent(self) -> int:
+        n_frames = max(1, -(-self._end_silence // FRAME_MS))  # of silence that end it
+        return self._time - self._silence + n_frames - self._taken_back
+
+    @property
+    def _taken_back(self) -> int:
+        """How many of the frames of silence that end a stretch are not part of it."""
+        return max(0, self._end_silence // FRAME_MS - self._lookahead - 1)
+
     def feed(self, speech: bytes, *, final: bool = False) -> Iterator[tuple[int, int]]:
         """speech: 1 or 0 for each further frame. final: the last of these is the recording's last."""
         index, last = 0, len(speech) - 1
@@ -163,7 +188,7 @@ class Endpointer:
             self._over = self._options.detect_mode == 0 and self._silence * FRAME_MS > self._start_silence
             return None
         if self._silence * FRAME_MS >= self._end_silence:
-            return self._end(now - max(0, self._end_silence // FRAME_MS - self._lookahead - 1))
+            return self._end(now - self._taken_back)
         return self._end(now) if final or now - self._start + 1 > self._longest else None
 
     def _vote(self, is_speech: int) -> bool:

@@ -33,6 +33,8 @@ LONGEST_LOOK = round(PATIENCE * SAMPLE_RATE)  # samples; memory follows it
 class Hearing:
     """What is remembered of a stream between two blocks."""
 
+    endpointer: Endpointer
+    loudness: Loudness | None = None
     samples: Tensor | None = None
     frames: LfrState | None = None
     memory: tuple[Tensor, ...] | None = None
@@ -99,22 +101,30 @@ class FsmnVad:
 
     def silence(self, blocks: Iterable[Audio]) -> Iterator[NDArray[np.float32]]:
         """The probability of silence of each frame, (T,) for each look; for evaluation."""
-        hearing = Hearing()
+        hearing = self.begin()
         for block in self._looks(blocks):
             yield self._look(block, hearing).float().numpy()
 
+    def begin(self) -> Hearing:
+        """For a stream of its own."""
+        loudness = Loudness(self.options, SAMPLE_RATE) if Loudness.matters(self.options) else None
+        return Hearing(Endpointer(self.options), loudness)
+
+    def votes(self, block: Audio | None, hearing: Hearing) -> bytes:
+        """1 or 0, speech or not, for each frame that the block completes; None where the stream ends."""
+        silence = self._look(block, hearing)
+        ratio = self.options.speech_2_noise_ratio
+        noise = silence if ratio == 1 else silence**ratio
+        found: bytes = ((1 - silence) >= noise + self.options.threshold).byte().numpy().tobytes()
+        if hearing.loudness is None:
+            return found
+        return hearing.loudness.judge(found, np.zeros(0, np.float32) if block is None else block.samples)
+
     def _hear(self, blocks: Iterable[Audio]) -> Iterator[tuple[Audio | None, Endpointer, bytes]]:
         """Each look with its frames' votes; the last one has no block, only the frames that were waiting for it."""
-        options = self.options
-        hearing, endpointer = Hearing(), Endpointer(options)
-        loudness = Loudness(options, SAMPLE_RATE) if Loudness.matters(options) else None
+        hearing = self.begin()
         for block in self._looks(blocks):
-            silence = self._look(block, hearing)
-            noise = silence if options.speech_2_noise_ratio == 1 else silence**options.speech_2_noise_ratio
-            votes = ((1 - silence) >= noise + options.threshold).byte().numpy().tobytes()
-            if loudness is not None:
-                votes = loudness.judge(votes, np.zeros(0, np.float32) if block is None else block.samples)
-            yield block, endpointer, votes
+            yield block, hearing.endpointer, self.votes(block, hearing)
 
     def _looks(self, blocks: Iterable[Audio]) -> Iterator[Audio | None]:
         if self.patience > 0:
