@@ -52,26 +52,13 @@ class Session:
         self.backend, self.card, self.folder = choose(self.options, self.language)
         check_device(self.options, self.card)
         spoken = (self.language,) if self.language else self.card.languages
-        self._finishers = finishers(itn=self.options.itn, script=self.options.script, languages=spoken)
+        self.finishers = finishers(itn=self.options.itn, script=self.options.script, languages=spoken)
         self.vad, self.vad_name = load_vad(self.options)
         self.punctuator, self.punc_name = punctuators.load_punctuator(self.options, self.card, self.language)
         self.hotwords = expected(self.options.hotwords, self.card)
-        self.written = as_written(self.hotwords, self._finishers)  # as a transcript has them
-        load = LoadOptions(
-            device=self.options.device,
-            threads=self.options.threads,
-            compute_type=self.options.compute_type,
-            hotwords=self.hotwords,
-            hotword_weight=self.options.hotword_weight,
-            mode=self.options.mode,
-            chunk_size=self.options.chunk_size,
-            encoder_chunk_look_back=self.options.encoder_chunk_look_back,
-            decoder_chunk_look_back=self.options.decoder_chunk_look_back,
-            refresh=self.options.refresh,
-        )
-        self._recognizer = self._open.enter_context(
-            registry.open_recognizer(self.backend, self.card, self.folder, load)
-        )
+        self.written = as_written(self.hotwords, self.finishers)  # as a transcript has them
+        load = load_options(self.options, self.hotwords)
+        self.recognizer = self._open.enter_context(registry.open_recognizer(self.backend, self.card, self.folder, load))
         self._mixer: Mixer | None = None
 
     def __enter__(self) -> Self:
@@ -82,13 +69,13 @@ class Session:
 
     @property
     def _batch_seconds(self) -> float:
-        suiting: float = getattr(self._recognizer, "batch_seconds", BATCH_SECONDS)
+        suiting: float = getattr(self.recognizer, "batch_seconds", BATCH_SECONDS)
         return self.options.batch_seconds or suiting
 
     def share(self) -> None:
         """From here on, utterances of all recordings are recognised together, each recording in a thread of its own."""
         if self._mixer is None:
-            self._mixer = Mixer(self._recognizer, self.options.batch_seconds, BATCH_SECONDS, self._share_cores)
+            self._mixer = Mixer(self.recognizer, self.options.batch_seconds, BATCH_SECONDS, self._share_cores)
             self._open.callback(self._mixer.close)
 
     def _share_cores(self, n_lanes: int) -> None:
@@ -136,7 +123,7 @@ class Session:
         segments = pipeline.transcribe(
             blocks,
             vad=self.vad,
-            recognizer=self._recognizer,
+            recognizer=self.recognizer,
             punctuator=self.punctuator,
             batch_seconds=self._batch_seconds,
             memory=memory,
@@ -144,7 +131,7 @@ class Session:
             read_ahead=read_ahead,
             account=account,
         )
-        for finish in self._finishers:
+        for finish in self.finishers:
             segments = finish(segments)
         return segments
 
@@ -265,6 +252,22 @@ class Transcription:
             self.duration = max(self.duration, round(block.end * block.sample_rate) / block.sample_rate)
             yield block
         self._when_heard()
+
+
+def load_options(options: ModelOptions, hotwords: tuple[str, ...]) -> LoadOptions:
+    """What a backend is told of them."""
+    return LoadOptions(
+        device=options.device,
+        threads=options.threads,
+        compute_type=options.compute_type,
+        hotwords=hotwords,
+        hotword_weight=options.hotword_weight,
+        mode=options.mode,
+        chunk_size=options.chunk_size,
+        encoder_chunk_look_back=options.encoder_chunk_look_back,
+        decoder_chunk_look_back=options.decoder_chunk_look_back,
+        refresh=options.refresh,
+    )
 
 
 def use_threads(n_threads: int) -> None:

@@ -27,6 +27,7 @@ from asr_cli.models.paraformer import WEIGHTS as PARAFORMER
 from asr_cli.models.paraformer import Config, DecoderConfig, EncoderConfig, Paraformer, PredictorConfig, SeacoParaformer
 from asr_cli.models.paraformer_contextual import WEIGHTS as CONTEXTUAL
 from asr_cli.models.paraformer_contextual import ContextualParaformer
+from asr_cli.models.paraformer_streaming import StreamingParaformer
 from asr_cli.text.vocabulary import Vocabulary
 
 VOCABULARIES = ("token_list",), ("tokens.json", "tokens.txt")
@@ -36,11 +37,14 @@ SAMPLE_RATES = (16_000, 8_000)
 KINDS = {
     "paraformer": "paraformer", "bicifparaformer": "bicif", "seacoparaformer": "seaco",
     "contextualparaformer": "contextual", "neatcontextualparaformer": "contextual",
+    "paraformerstreaming": "streaming", "paraformeronline": "streaming",
 }  # fmt: skip
 ENCODERS = ("sanmencoder", "sanm")
+STREAMING_ENCODERS = ("sanmencoderchunkopt", "sanmchunkopt", *ENCODERS)
 DECODERS = ("paraformersanmdecoder", "paraformerdecodersanm")
 CONTEXTUAL_DECODERS = ("contextualparaformerdecoder", "contextualparaformerdecodersanm")
 FRONTENDS = ("wavfrontend",)
+STREAMING_FRONTENDS = ("wavfrontendonline", *FRONTENDS)
 PREDICTORS = ("cifpredictorv2", "cifpredictorv3")
 # Settings that have one known value here, and those that mean something in training only.
 ENCODER_FIXED = {
@@ -48,6 +52,11 @@ ENCODER_FIXED = {
     "positionwise_conv_kernel_size": 1, "selfattention_layer_type": "sanm", "interctc_layer_idx": [],
     "interctc_use_conditioning": False, "pos_enc_class": "SinusoidalPositionEncoder", "lora_list": None,
 }  # fmt: skip
+STREAMING_FIXED = ENCODER_FIXED | {"input_layer": "pe_online"}
+# How long the chunks were in training; what is heard is divided as the user says.
+STREAMING_IDLE = (
+    "chunk_size", "stride", "pad_left", "encoder_att_look_back_factor", "decoder_att_look_back_factor",
+)  # fmt: skip
 DECODER_FIXED = {"input_layer": "embed", "normalize_before": True, "concat_after": False, "lora_list": None}
 PREDICTOR_FIXED = {"threshold": 1.0, "tail_mask": True}
 TIMES_FIXED = {"upsample_type": "cnn_blstm", "use_cif1_cnn": False}
@@ -68,7 +77,7 @@ MODEL_IDLE = (
     "sos", "eos", "share_embedding", "use_1st_decoder_loss", "seaco_lsm_weight", "seaco_length_normal",
     "seaco_length_normalized_loss", "seaco_weight", "train_decoder", "bias_encoder_dropout_rate", "crit_attn_weight",
     "crit_attn_smooth", "target_buffer_length", "report_cer", "report_wer", "sym_space", "sym_blank",
-    "extract_feats_in_collect_stats", "interctc_weight", "step_cur", "embeds_id", "embeds_loss_weight", "embed_dims",
+    "extract_feats_in_collect_stats", "interctc_weight", "step_cur", "embeds_id", "embeds_loss_weight", "embed_dims", "decoder_attention_chunk_type",
 )  # fmt: skip
 
 
@@ -96,7 +105,7 @@ class Folder:
 def read_folder(folder: Path) -> Folder:
     path = file_of(folder, CONFIGS)
     settings = read_yaml(path)
-    require_kind(settings, path)
+    kind = require_kind(settings, path)
     vocabulary = read_vocabulary(folder, settings)
     frontend = read_frontend(settings, path)
     config = read_config(settings, path, frontend, len(vocabulary))
@@ -106,20 +115,23 @@ def read_folder(folder: Path) -> Folder:
             f"{str(folder)!r}: normalization of {len(cmvn.shift)} values for {config.n_features} features;"
             " am.mvn and the configuration do not belong together"
         )
-    return Folder(load(config, file_of(folder, WEIGHTS)), frontend, cmvn, vocabulary, find_file(folder, LEXICONS))
+    net = load(config, file_of(folder, WEIGHTS), streaming=kind == "streaming")
+    return Folder(net, frontend, cmvn, vocabulary, find_file(folder, LEXICONS))
 
 
-def load(config: Config, path: Path) -> Paraformer:
-    net, weights = build(config)
+def load(config: Config, path: Path, *, streaming: bool = False) -> Paraformer:
+    net, weights = build(config, streaming=streaming)
     tensors = checkpoint.read(path)
     check_vocabulary(tensors, config, path)
     checkpoint.fill(net, tensors, weights, path)
     return net.eval()
 
 
-def build(config: Config) -> tuple[Paraformer, checkpoint.WeightMap]:
+def build(config: Config, *, streaming: bool = False) -> tuple[Paraformer, checkpoint.WeightMap]:
     """The network without memory for its weights: the checkpoint's own take their place."""
     with torch.device("meta"):
+        if streaming:
+            return StreamingParaformer(config), PARAFORMER
         if config.contextual:
             return ContextualParaformer(config), CONTEXTUAL
         return (SeacoParaformer if config.seaco else Paraformer)(config), PARAFORMER
@@ -142,7 +154,7 @@ def kind_of(settings: Mapping[str, Any]) -> str | None:
 def require_kind(settings: Mapping[str, Any], path: Path) -> str:
     kind = kind_of(settings)
     if kind is None:
-        raise ModelError(f"{str(path)!r} describes no offline Paraformer (model: {settings.get('model')!r})")
+        raise ModelError(f"{str(path)!r} describes no offline Paraformer, nor a streaming one (model: {settings.get('model')!r})")
     return kind
 
 
@@ -152,18 +164,21 @@ def plain(name: object) -> str:
 
 def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_tokens: int) -> Config:
     kind = require_kind(settings, path)
-    expect(settings, "encoder", ENCODERS, path)
+    streaming = kind == "streaming"
+    expect(settings, "encoder", STREAMING_ENCODERS if streaming else ENCODERS, path)
     expect(settings, "decoder", CONTEXTUAL_DECODERS if kind == "contextual" else DECODERS, path)
     expect(settings, "predictor", PREDICTORS, path)
     has_times = plain(settings["predictor"]) == "cifpredictorv3"
     model = section(settings, "model_conf", path)
     insist(model, MODEL_FIXED, path)
     refuse_unknown(model, (*MODEL_FIXED, *MODEL_KNOWN, *MODEL_IDLE), path)
-    encoder = fields(EncoderConfig, section(settings, "encoder_conf", path, required=True), ENCODER_FIXED, path)
+    encoder = read_encoder(section(settings, "encoder_conf", path, required=True), streaming, path)
     decoder = fields(DecoderConfig, section(settings, "decoder_conf", path, required=True), DECODER_FIXED, path)
     seaco = read_seaco(settings, path) if kind == "seaco" else None
     predictor = read_predictor(section(settings, "predictor_conf", path, required=True), has_times, path)
     check_sizes(encoder, (decoder, *([seaco] if seaco else [])), predictor, path)
+    if streaming:
+        check_streaming(decoder, frontend, has_times, path)
     return Config(
         n_features=frontend.n_mels * frontend.lfr_m,
         n_tokens=n_tokens,
@@ -175,6 +190,13 @@ def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_t
         no_bias=fitted("NO_BIAS", model.get("NO_BIAS", 8377), int, path),
         contextual=kind == "contextual",
     )
+
+
+def read_encoder(values: Mapping[str, Any], streaming: bool, path: Path) -> EncoderConfig:
+    if streaming:
+        values = {name: value for name, value in values.items() if name not in STREAMING_IDLE}
+    found: EncoderConfig = fields(EncoderConfig, values, STREAMING_FIXED if streaming else ENCODER_FIXED, path)
+    return found
 
 
 def read_seaco(settings: Mapping[str, Any], path: Path) -> DecoderConfig:
@@ -208,8 +230,21 @@ def check_sizes(
         raise ModelError(f"{str(path)!r} wants decoder blocks without attention, which no Paraformer here has")
 
 
+def check_streaming(decoder: DecoderConfig, frontend: Frontend, has_times: bool, path: Path) -> None:
+    """Refuse what cannot be computed while somebody still speaks."""
+    if 2 * decoder.sanm_shfit < decoder.kernel_size - 1:
+        raise ModelError(
+            f"{str(path)!r} has a decoder that looks ahead (kernel_size {decoder.kernel_size},"
+            f" sanm_shfit {decoder.sanm_shfit}), so it cannot be heard chunk by chunk"
+        )
+    if has_times:
+        raise ModelError(f"{str(path)!r} wants a timestamp head, which looks ahead, in a streaming model")
+    if frontend.fs != SAMPLE_RATES[0]:
+        raise ModelError(f"{str(path)!r} wants sound at {frontend.fs} Hz; a stream is heard at {SAMPLE_RATES[0]} only")
+
+
 def read_frontend(settings: Mapping[str, Any], path: Path) -> Frontend:
-    expect(settings, "frontend", FRONTENDS, path)
+    expect(settings, "frontend", STREAMING_FRONTENDS if kind_of(settings) == "streaming" else FRONTENDS, path)
     insist(settings, {"normalize": None}, path)  # beyond am.mvn
     values = section(settings, "frontend_conf", path, required=True)
     insist(values, FRONTEND_FIXED, path)

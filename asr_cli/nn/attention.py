@@ -26,7 +26,7 @@ def attend(
     q of shape (N, D), k and v (M, D); gives (N, D). masks: for each sequence (its queries, its keys), true where a
     query may look.
     """
-    if q.device.type == "cpu" or masks is not None:
+    if masks is not None or (q.device.type == "cpu" and not queries.together):
         return one_by_one(q, k, v, queries, keys, n_heads, masks)
     return all_at_once(q, k, v, queries, keys, n_heads)
 
@@ -54,8 +54,14 @@ def alone(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, n_heads: int) ->
 def all_at_once(q: Tensor, k: Tensor, v: Tensor, queries: Rows, keys: Rows, n_heads: int) -> Tensor:
     """On a GPU a launch costs more than the padding."""
     mask = keys.mask[:, None, None, :]  # (B, 1, 1, longest)
-    q, k, v = (
-        rows.padded(x).unflatten(2, (n_heads, -1)).transpose(1, 2) for x, rows in ((q, queries), (k, keys), (v, keys))
-    )
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, H, longest, D/H)
-    return queries.unpadded(out.transpose(1, 2).flatten(2))
+    return queries.unpadded(side_by_side(queries.padded(q), keys.padded(k), keys.padded(v), n_heads, mask))
+
+
+def side_by_side(q: Tensor, k: Tensor, v: Tensor, n_heads: int, mask: Tensor | None = None) -> Tensor:
+    """Sequences of equal lengths: q of shape (B, T, D) on k and v (B, S, D) to (B, T, D).
+
+    mask: broadcast to (B, H, T, S), true where a query may look; None for everywhere.
+    """
+    shape = n_heads, q.shape[2] // n_heads
+    q, k, v = (x.unflatten(2, shape).transpose(1, 2) for x in (q, k, v))  # each (B, H, T, D/H)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)

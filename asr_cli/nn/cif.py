@@ -35,47 +35,63 @@ class Alphas(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """Tokens as integrate-and-fire gives them: `embeds` (U, D), and which are of which sequence."""
+    """Tokens as integrate-and-fire gives them: `embeds` (U, D), and which are of which sequence.
+
+    fires: the frames (N,) that completed one. begun: what has come together of the next.
+    """
 
     embeds: Tensor
     rows: Rows
+    fires: Tensor
+    begun: "Begun"
 
 
-def integrate_and_fire(x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0.0) -> Fired:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The token that each sequence has begun: how much of it there is (B,), below 1, and its embedding (B, D) so
+    far."""
+
+    weights: Tensor
+    embeds: Tensor
+
+
+def integrate_and_fire(
+    x: Tensor, alphas: Tensor, rows: Rows, *, tail: float = 0.0, begun: Begun | None = None
+) -> Fired:
     """Frames (N, D), weighted with alphas (N,) in [0, 1] and summed up until they make one token, again and again
     (Dong & Xu 2020, arXiv:1905.11235).
 
-    tail: what a frame of silence after the end would weigh, so that the last token is not left hanging.
+    tail: what a frame of silence after the end would weigh, so that the last token is not left hanging. begun: where
+    the frames before these ended, if they do not begin a sequence.
     """
     # Summed in float64, so that hours do not drift; read in float32, as those who trained the checkpoints read it.
     exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
-    total = rows.padded(alphas.to(exact)).cumsum(1)  # (B, longest)
-    sums = rows.unpadded(total).float()  # (N,)
+    before = alphas.new_zeros(len(rows.lengths), dtype=exact) if begun is None else begun.weights.to(exact)
+    total = torch.cat([before.unsqueeze(1), rows.padded(alphas.to(exact))], dim=1).cumsum(1)  # (B, 1 + longest)
+    sums = rows.unpadded(total[:, 1:]).float()  # (N,)
     n_after = sums.floor().long()  # tokens complete once this frame is in
     is_first = rows.positions == 0
     n_before = n_after.roll(1).masked_fill(is_first, 0)
     fires = n_after > n_before
     rest = torch.where(fires, sums - n_after, 0.0)  # what goes over to the next token
-    weights = (last(total, rows) + tail).float().tolist()
+    reached = total.gather(1, rows.counts.unsqueeze(1)).squeeze(1)  # (B,)
+    weights = (reached + tail).float().tolist()
     if not all(map(math.isfinite, weights)):
         raise damaged("the model")
     tokens = Rows([math.floor(weight) for weight in weights], rows.device)
     begins = tokens.counts.cumsum(0) - tokens.counts
     first = begins[rows.owners] if len(tokens.lengths) else n_after
     limit = tokens.counts[rows.owners]
-    embeds = x.new_zeros(tokens.n_rows + 1, x.shape[1])  # the last row takes what never became a token
+    embeds = x.new_zeros(tokens.n_rows + len(tokens.lengths), x.shape[1])  # at the end what did not become tokens
+    hanging = tokens.n_rows + rows.owners
     for weight, token in ((alphas - rest, n_before), (rest, n_after)):
-        place = torch.where(token < limit, first + token, tokens.n_rows)
+        place = torch.where(token < limit, first + token, hanging)
         embeds.index_add_(0, place, weight.unsqueeze(1) * x)
-    return Fired(embeds[:-1], tokens)
-
-
-def last(grid: Tensor, rows: Rows) -> Tensor:
-    """The last value of each sequence of a padded running sum (B, longest); zero for an empty one."""
-    if grid.shape[1] == 0:
-        return grid.new_zeros(len(rows.lengths))
-    ends = grid.gather(1, (rows.counts - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
-    return ends.masked_fill(rows.counts == 0, 0.0)
+    if begun is not None:
+        ends = tokens.n_rows + torch.arange(len(tokens.lengths), device=rows.device)
+        embeds.index_add_(0, torch.where(tokens.counts > 0, begins, ends), begun.embeds)
+    left = Begun(reached - tokens.counts, embeds[tokens.n_rows :])
+    return Fired(embeds[: tokens.n_rows], tokens, fires, left)
 
 
 def fire_frames(alphas: Tensor, threshold: float) -> Tensor:

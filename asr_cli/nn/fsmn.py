@@ -22,14 +22,29 @@ class FsmnMemory(nn.Module):
         self.weight = nn.Parameter(torch.empty(width, 1, left + 1 + right))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, T, D) to (B, T, D), and the frames (B, left, D) a later call goes on from."""
+    def forward(self, x: Tensor, state: Tensor | None = None, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T, D) to (B, T, D), and the frames (B, left, D) a later call goes on from.
+
+        counts: how many frames (B,) of each sequence there are, where not all have T of them.
+        """
         if state is None:
             state = x.new_zeros(x.shape[0], self.left, x.shape[2])
         padded = torch.cat([state, x], dim=1)  # (B, left + T, D)
         context = F.pad(padded.transpose(1, 2), (0, self.right))  # (B, D, left + T + right)
         memory = F.conv1d(context, self.weight, groups=x.shape[2]).transpose(1, 2)
-        return x + memory, padded[:, padded.shape[1] - self.left :]
+        return x + memory, self.latest(padded, counts)
+
+    def latest(self, padded: Tensor, counts: Tensor | None) -> Tensor:
+        if counts is None:
+            return padded[:, padded.shape[1] - self.left :]
+        places = counts.unsqueeze(1) + torch.arange(self.left, device=padded.device)  # (B, left)
+        return padded.gather(1, places.unsqueeze(2).expand(-1, -1, padded.shape[2]))
+
+    def within(self, x: Tensor) -> Tensor:
+        """Windows (B, T, D) to (B, T, D), each with nothing but zeros around it."""
+        spaced = F.pad(x, (0, 0, self.left, self.right))  # (B, left + T + right, D)
+        around = spaced.unfold(1, self.left + 1 + self.right, 1)  # (B, T, D, k), a view
+        return x + torch.einsum("btdk,dk->btd", around, self.weight.squeeze(1))
 
     def over(self, x: Tensor, rows: Rows) -> Tensor:
         """(N, D) to (N, D): every sequence of `rows` with nothing but zeros around it."""

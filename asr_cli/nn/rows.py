@@ -13,6 +13,8 @@ from torch import Tensor
 class Rows:
     """Which rows of a (N, D) tensor belong together: the first lengths[0] are one sequence, and so on."""
 
+    together = False  # whether a processor, too, had better compute the sequences all at once
+
     def __init__(self, lengths: Sequence[int], device: torch.device | str = "cpu") -> None:
         self.lengths = tuple(int(length) for length in lengths)
         self.device = torch.device(device)

@@ -7,15 +7,33 @@ change the text.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from asr_cli.nn.attention import attend
+from asr_cli.nn.attention import attend, side_by_side
 from asr_cli.nn.fsmn import FsmnMemory
 from asr_cli.nn.rows import Rows
 
 EPS = 1e-12  # of every norm the checkpoints were trained with
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """What is looked at of streams: a window of each, all of the same width, laid end to end in B * W rows.
+
+    present: (B, W, 1), false behind the end of what is shorter. mask: (B, 1, 1, S + W), true for what is there of S
+    rows before and the window. None where everything is there.
+    """
+
+    width: int
+    present: Tensor | None = None
+    mask: Tensor | None = None
+
+    def grid(self, x: Tensor) -> Tensor:
+        """(B * W, D) to (B, W, D)."""
+        return x.unflatten(0, (x.shape[0] // self.width, self.width))
 
 
 class Norm(nn.LayerNorm):
@@ -51,6 +69,18 @@ class SanmAttention(nn.Module):
         q, k, v = self.qkv(x).chunk(3, dim=-1)  # each (N, D)
         return self.out(attend(q, k, v, rows, rows, self.n_heads, masks)) + self.memory.over(v.float(), rows)
 
+    def within(self, x: Tensor, windows: Windows, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Windows (B * W, D_in) to (B * W, D), and their keys and values behind those of the past: (B, S + W, 2 D)."""
+        width = self.memory.weight.shape[0]
+        q, new = windows.grid(self.qkv(x)).split([width, 2 * width], dim=-1)
+        seen = new if past is None else torch.cat([past, new], dim=1)
+        k, v = seen.chunk(2, dim=-1)
+        heard = self.out(side_by_side(q, k, v, self.n_heads, windows.mask).flatten(0, 1))
+        values = new[..., width:].float()
+        if windows.present is not None:
+            values = values * windows.present
+        return heard + self.memory.within(values).flatten(0, 1), seen
+
 
 class FeedForward(nn.Module):
     def __init__(self, width: int, units: int) -> None:
@@ -74,7 +104,14 @@ class SanmLayer(nn.Module):
         self.feed_forward = FeedForward(width, units)
 
     def forward(self, x: Tensor, rows: Rows, masks: Sequence[Tensor | None] | None = None) -> Tensor:
-        heard = self.attention(self.norm1(x), rows, masks)
+        return self.onward(x, self.attention(self.norm1(x), rows, masks))
+
+    def within(self, x: Tensor, windows: Windows, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As `SanmAttention.within`."""
+        heard, seen = self.attention.within(self.norm1(x), windows, past)
+        return self.onward(x, heard), seen
+
+    def onward(self, x: Tensor, heard: Tensor) -> Tensor:
         x = x + heard if self.is_residual else heard.float()
         return x + self.feed_forward(self.norm2(x))
 
@@ -102,6 +139,15 @@ class SanmEncoder(nn.Module):
         for layer in self.layers:
             x = layer(x, rows)
         return self.norm(x)
+
+    def within(self, x: Tensor, windows: Windows, past: Sequence[Tensor | None]) -> tuple[Tensor, list[Tensor]]:
+        """Windows (B * W, D_in) of what `enter` made to (B * W, D); past and present as in `SanmAttention.within`, of
+        each layer."""
+        seen = []
+        for layer, before in zip((self.first, *self.layers), past, strict=True):
+            x, now = layer.within(x, windows, before)
+            seen.append(now)
+        return self.norm(x), seen
 
     def enter(self, x: Tensor, positions: Tensor) -> Tensor:
         # Scaled by the width that comes out, not by its own: so the checkpoints were trained.
@@ -136,6 +182,17 @@ class CrossAttention(nn.Module):
         k, v = self.kv(memory).chunk(2, dim=-1)
         return self.out(attend(self.q(x), k, v, rows, memory_rows, self.n_heads))
 
+    def within(
+        self, x: Tensor, rows: Rows, memory: Tensor, windows: Windows, past: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens (U, D) on windows (B * W, D_memory) and what was looked at before: (U, D), and both's keys and values
+        (B, S + W, 2 D)."""
+        new = windows.grid(self.kv(memory))
+        seen = new if past is None else torch.cat([past, new], dim=1)
+        k, v = seen.chunk(2, dim=-1)
+        found = side_by_side(rows.padded(self.q(x)), k, v, self.n_heads, windows.mask)
+        return self.out(rows.unpadded(found)), seen
+
     def shared(self, x: Tensor, memory: Tensor) -> Tensor:
         """Tokens of any sequences (U, D), all on the same memory (M, D_memory), to (U, D)."""
         return self(x, Rows([len(x)], x.device), memory, Rows([len(memory)], x.device))
@@ -166,6 +223,17 @@ class SanmDecoderLayer(nn.Module):
     def remember(self, x: Tensor, rows: Rows) -> Tensor:
         """Feed-forward and memory, all but the attention on the encoder."""
         return x + self.memory.over(self.norm2(self.feed_forward(self.norm1(x))), rows)
+
+    def within(
+        self, x: Tensor, rows: Rows, memory: Tensor, windows: Windows, past: Tensor | None, state: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (U, D) that go on from others; `state` as the FSMN memory's. past and what comes out second: as in
+        `CrossAttention.within`."""
+        said = rows.padded(self.norm2(self.feed_forward(self.norm1(x))))
+        remembered, state = self.memory(said, state, rows.counts)
+        x = x + rows.unpadded(remembered)
+        looked, seen = self.cross.within(self.norm3(x), rows, memory, windows, past)
+        return x + looked, seen, state
 
 
 class SanmDecoderEnd(nn.Module):

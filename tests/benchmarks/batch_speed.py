@@ -32,11 +32,11 @@ def alone(audio: Path, model: str, threads: int, n_copies: int) -> float:
     with Session(ModelOptions(model=model, language="en" if model == "sphinx" else None, threads=threads)) as session:
         blocks = list(read_blocks(str(audio)))
         speech = session.vad(blocks)
-        utterances = list(cut(speech, session._recognizer.max_duration)) * n_copies
+        utterances = list(cut(speech, session.recognizer.max_duration)) * n_copies
         seconds = blocks[-1].end * n_copies
-        list(recognize(utterances[:20], session._recognizer, batch_seconds=session._batch_seconds))
+        list(recognize(utterances[:20], session.recognizer, batch_seconds=session._batch_seconds))
         begun = time.monotonic()
-        list(recognize(utterances, session._recognizer, batch_seconds=max(AT_ONCE, session._batch_seconds)))
+        list(recognize(utterances, session.recognizer, batch_seconds=max(AT_ONCE, session._batch_seconds)))
         return seconds / (time.monotonic() - begun)
 
 
