@@ -15,14 +15,13 @@ from asr_cli.text.finish import Stage
 from asr_cli.vad.follow import Follower, Spoken
 
 PAUSE_AFTER, LONGEST = 40.0, 60.0  # s; a draft that is to be final ends with the first pause after, and in any case
-FAR_BEHIND = 30.0  # s of speech; whoever need not keep up with the clock waits then
 LOOK_AGAIN = 0.02  # s
 
 
 class Captioner:
     """Hears one stream. Calls come from one thread; events are emitted from others, those of an utterance in order.
 
-    live: whether the stream goes on whether or not anybody keeps up with it.
+    ahead: how many seconds of speech may wait to be final before `feed` waits, too; None for a stream that does not.
     """
 
     def __init__(
@@ -35,13 +34,13 @@ class Captioner:
         punctuator: Punctuator | None = None,
         finishers: Sequence[Stage] = (),
         stats: Stats | None = None,
-        live: bool = True,
+        ahead: float | None = None,
         shows_drafts: bool = True,
     ) -> None:
         self.stats = stats or Stats()
         self._desk, self._follower, self._emit = desk, follower, emit
         self._max_duration, self._punctuator, self._finishers = max_duration, punctuator, finishers
-        self._live, self._shows_drafts = live, shows_drafts
+        self._ahead, self._shows_drafts = ahead, shows_drafts
         self.n_utterances = 0
         self._talk: Talk | None = None
 
@@ -50,7 +49,7 @@ class Captioner:
         self.stats.arrived(block.end)
         for spoken in self._follower.feed(block):
             self._hear(spoken)
-        while not self._live and self._desk.backlog > FAR_BEHIND and self._desk.failure is None:
+        while self._ahead is not None and self._desk.backlog > self._ahead and self._desk.failure is None:
             time.sleep(LOOK_AGAIN)
 
     def finish(self) -> None:

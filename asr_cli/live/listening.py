@@ -20,13 +20,14 @@ N_AHEAD = 8  # blocks read before they are heard, where the source can wait
 class Caption(Protocol):
     """Begins a stream."""
 
-    def __call__(self, emit: Emit, *, stats: Stats | None, live: bool) -> Captioner: ...
+    def __call__(self, emit: Emit, *, stats: Stats | None, ahead: float | None) -> Captioner: ...
 
 
 class Listening:
-    """Iterate over it for the events; it ends when the stream is over and all that was said is final.
+    """Iterate over it for the events, and a None now and then while there are none; it ends when the stream is over and
+    all that was said is final.
 
-    failure: asks whether recognition has come down.
+    failure: asks whether recognition has come down. stop: once set, the stream ends: what has been read of it is heard.
     """
 
     def __init__(
@@ -36,16 +37,17 @@ class Listening:
         failure: Callable[[], BaseException | None],
         *,
         stats: Stats | None = None,
-        live: bool = True,
+        ahead: float | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._source, self._failure_there = blocks, failure
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._blocks: queue.Queue[Audio | None] = queue.Queue(0 if live else N_AHEAD)
-        self._captioner = caption(self._events.put, stats=stats, live=live)
+        self._blocks: queue.Queue[Audio | None] = queue.Queue(0 if ahead is None else N_AHEAD)
+        self._captioner = caption(self._events.put, stats=stats, ahead=ahead)
         self._failure_here: BaseException | None = None
-        self._stopped, self._is_heard = threading.Event(), threading.Event()
+        self._stop, self._is_left, self._is_heard = stop or threading.Event(), threading.Event(), threading.Event()
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[Event | None]:
         threads = [threading.Thread(target=target, daemon=True, name=f"asr-{name}")
                    for name, target in (("read", self._read), ("hear", self._hear))]  # fmt: skip
         for thread in threads:
@@ -54,17 +56,16 @@ class Listening:
         try:
             while not (self._is_heard.is_set() and n_over == self._captioner.n_utterances):
                 event = self._next()
-                if event is not None:
-                    n_over += isinstance(event, Over)
-                    yield event
+                n_over += isinstance(event, Over)
+                yield event
         finally:
-            self.stop()
+            self._is_left.set()
         if self._failure_here is not None:
             raise self._failure_here
 
-    def stop(self) -> None:
-        """The stream ends here: what has been read of it is heard, and made final. A signal handler may call it."""
-        self._stopped.set()
+    @property
+    def _is_stopped(self) -> bool:
+        return self._stop.is_set() or self._is_left.is_set()
 
     def _next(self) -> Event | None:
         try:
@@ -78,9 +79,9 @@ class Listening:
     def _read(self) -> None:
         try:
             for block in self._source:
-                if self._stopped.is_set():
-                    break
                 self._put(block)
+                if self._is_stopped:
+                    break
         except BaseException as error:
             self._failure_here = error
         self._put(None)
@@ -109,5 +110,5 @@ class Listening:
             try:
                 return self._blocks.get(timeout=LOOK)
             except queue.Empty:
-                if self._stopped.is_set():
+                if self._is_stopped:
                     return None

@@ -1,5 +1,6 @@
 """Models in memory for captions: a session whose recogniser makes finals, and what makes drafts."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from asr_cli.vad.follow import AllSpeech, Follower, VadFollower
 from asr_cli.vad.fsmn import FsmnVad
 
 N_WARM, WARM_SAMPLES = 2, 8000  # as many as are going to recognise at once; half a second
+AHEAD = 30.0  # s of speech
 BATCH_SECONDS = 20.0  # of speech made final at once, where several streams have some
 
 
@@ -84,13 +86,13 @@ class LiveSession:
     def close(self) -> None:
         self._open.close()
 
-    def caption(self, emit: Emit, *, stats: Stats | None = None, live: bool = True) -> Captioner:
-        """Begin a stream. emit: called with each event, from other threads."""
+    def caption(self, emit: Emit, *, stats: Stats | None = None, ahead: float | None = None) -> Captioner:
+        """Begin a stream. emit: called with each event, from other threads. ahead: as Captioner has it."""
         session = self.session
         return Captioner(
             self._desk, self._follower(), emit,
             max_duration=None if self.is_one_pass else session.recognizer.max_duration,
-            punctuator=session.punctuator, finishers=session.finishers, stats=stats, live=live,
+            punctuator=session.punctuator, finishers=session.finishers, stats=stats, ahead=ahead,
             shows_drafts=self._shows_drafts,
         )  # fmt: skip
 
@@ -103,9 +105,20 @@ class LiveSession:
         """What brought recognition down, if anything did."""
         return self._desk.failure
 
-    def listen(self, blocks: Iterable[Audio], *, stats: Stats | None = None, live: bool = False) -> Iterator[Event]:
-        """Yield each event of a stream. live: the blocks come whether or not anybody keeps up with them."""
-        yield from Listening(self.caption, blocks, lambda: self.failure, stats=stats, live=live)
+    def listen(
+        self,
+        blocks: Iterable[Audio],
+        *,
+        stats: Stats | None = None,
+        ahead: float | None = AHEAD,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Event | None]:
+        """Yield each event of a stream; a None now and then while there are none.
+
+        ahead: how many seconds of speech may wait before the blocks have to; None for those that come anyway.
+        stop: once set, the stream ends: what has been read of it is heard and made final.
+        """
+        yield from Listening(self.caption, blocks, lambda: self.failure, stats=stats, ahead=ahead, stop=stop)
 
 
 def final_options(options: LiveOptions) -> ModelOptions:

@@ -46,6 +46,9 @@ def whisper_habits(argv: Sequence[str], switches: Collection[str], values: Colle
         name = ALIASES.get(name, name)
         if name in switches:
             truth = TRUTH.get(value[1:].lower()) if value else TRUTH.get(rest[0].lower()) if rest else None
+            if value and truth is None:
+                out += ["--mic", value[1:]] if name == "mic" else [word]  # which has a name, but can do without
+                continue
             if truth is not None and not value and not rest[0].isdigit():
                 rest.pop(0)
             if word := switch(name, True if truth is None else truth, switches):

@@ -19,7 +19,7 @@ from asr.summary import show_summary
 from asr.tally import SOME_FAILED
 from asr.watching import BatchView
 from asr_cli.errors import AsrError, UsageError
-from asr_cli.jobs.plan import Destination, parse_formats
+from asr_cli.jobs.plan import parse_formats
 from asr_cli.subtitles.writers import WRITERS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def ordered(request: Request, flags: BatchFlags) -> "Order":
     spoken = request.recognition
     refuse_unfit("batch", request.typed, model=named_in(spoken.model, spoken.model_dir), language=spoken.language)
     directory, upload = places(flags.output)
-    layout = make_layout(request, Destination(formats, directory=directory))
+    layout = make_layout(request)
     reading = reading_options(request.source)
     items = items_of(request, flags)
     find_ffmpeg()

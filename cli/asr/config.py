@@ -14,7 +14,7 @@ from asr.argv import TRUTH
 from asr_cli.errors import AsrError, UsageError
 from asr_cli.hub.places import folder_in, from_home
 
-LISTENING = ("transcribe", "srt", "batch", "vad")  # the commands that take options from configuration
+LISTENING = ("transcribe", "srt", "batch", "stream", "vad")  # the commands that take options from configuration
 # Not options of a command: read where they are needed, or meant for one run.
 NOT_CONFIGURABLE = {"context", "debug", "files", "batch_file", "segments", "redo"}
 DEFAULT = "default"

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -23,7 +23,7 @@ class Console:
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, json: bool = False, debug: bool = False) -> None:
         self.quiet, self.verbose, self.json, self.debug = quiet, verbose, json, debug
-        self._bar: Bar | None = None
+        self._above: Callable[[str], None] | None = None  # prints a line above what is drawn on the terminal
         # Results on the terminal that the bar is drawn on go above it; anywhere else they are none of its business.
         self.results: TextIO = cast(TextIO, AboveBar(self)) if is_one_terminal() else sys.stdout
         self._attach()
@@ -76,23 +76,32 @@ class Console:
     @contextmanager
     def showing(self, bar: "Bar") -> Iterator["Bar"]:
         """Draw a bar; whatever else is said meanwhile goes above it."""
-        with bar:
-            self._bar = bar
-            try:
-                yield bar
-            finally:
-                self._bar = None
-                self.results.flush()
+
+        def above(line: str) -> None:
+            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        with bar, self.drawing(above):
+            yield bar
+
+    @contextmanager
+    def drawing(self, above: Callable[[str], None]) -> Iterator[None]:
+        """Something is drawn on the terminal; `above` prints a line over it."""
+        self._above = above
+        try:
+            yield
+        finally:
+            self._above = None
+            self.results.flush()
 
     @property
-    def has_bar(self) -> bool:
-        return self._bar is not None
+    def is_drawn_on(self) -> bool:
+        return self._above is not None
 
     def above_bar(self, line: str) -> bool:
-        """Print a line above the bar, if there is one."""
-        if self._bar is None:
+        """Print a line above what is drawn, if anything is."""
+        if self._above is None:
             return False
-        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._above(line)
         return True
 
     def _print(self, text: str) -> None:
@@ -123,7 +132,7 @@ class AboveBar(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        if not self._console.has_bar:  # under a bar, half a line would be drawn over
+        if not self._console.is_drawn_on:  # under a bar, half a line would be drawn over
             sys.stdout.write(self._begun)
             sys.stdout.flush()
             self._begun = ""

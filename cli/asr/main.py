@@ -16,6 +16,7 @@ COMMANDS = {
     "transcribe": "speech to text, on standard output or in files",
     "srt": "subtitles beside the video",
     "batch": "many recordings, restartable",
+    "stream": "captions while people speak",
     "vad": "where somebody speaks",
     "lint": "check subtitle files",
     "eval": "error rates against a reference",
@@ -34,6 +35,7 @@ Usage: asr COMMAND [OPTIONS] FILE...
   asr transcribe talk.mp3 -f srt,json -o out/   files
   asr srt video.mp4                             writes video.srt beside it
   asr batch wav.scp -o out/                     many recordings, restartable
+  asr stream --mic                              live captions
 
 Commands
 {commands}

@@ -58,7 +58,7 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     spoken = request.recognition
     command, model = "srt" if beside else "transcribe", named_in(spoken.model, spoken.model_dir)
     refuse_unfit(command, request.typed, model=model, language=spoken.language)
-    layout = make_layout(request, to)
+    layout = make_layout(request)
     reading = reading_options(request.source)
     tally = Tally(console)
     jobs = plan(list(sources_of(request.files, request.source.recursive, tally)), to)
@@ -205,7 +205,7 @@ def refuse_idle_models(request: Request) -> None:
         raise UsageError("--punc-model does nothing with --no-punc; leave one of them out")
 
 
-def make_layout(request: Request, to: Destination) -> Layout:
+def make_layout(request: Request) -> Layout:
     from asr_cli.subtitles.style import for_language, preset
 
     flags = request.subtitles
