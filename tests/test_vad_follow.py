@@ -10,6 +10,7 @@ from asr_cli.longform.cut import touches
 from asr_cli.vad.endpoint import Endpointer, EndpointOptions
 from asr_cli.vad.follow import AllSpeech, VadFollower
 from asr_cli.vad.fsmn import FsmnVad
+from tests.fakes import Told
 
 OPTIONS = {
     "classic": EndpointOptions(),
@@ -18,20 +19,6 @@ OPTIONS = {
     "hasty": EndpointOptions(max_end_silence_time=215, lookahead_time_end_point=40),
     "none left over": EndpointOptions(max_end_silence_time=100),
 }
-
-
-class Told(FsmnVad):
-    """A VAD that is told what is speech: frame t of the stream votes speech[t]."""
-
-    def __init__(self, speech, options):
-        self.options, self._speech = options, speech
-
-    def votes(self, block, hearing):
-        hearing.samples = (hearing.samples or 0) + (0 if block is None else len(block.samples))
-        n_frames = max(0, hearing.samples // 160 - (0 if block is None else 4))
-        found = self._speech[hearing.frames or 0 : n_frames]
-        hearing.frames = n_frames
-        return bytes(found)
 
 
 def followed(vad, samples, sizes):

@@ -8,7 +8,7 @@ import numpy as np
 
 from asr_cli.audio import SAMPLE_RATE, Audio
 from asr_cli.live.talk import Talk
-from asr_cli.longform.batch import place
+from asr_cli.longform.batch import place, tidy
 from asr_cli.longform.stitch import join
 from asr_cli.protocols import Chunk, Recognizer, StreamingRecognizer
 from asr_cli.transcript import Draft, Segment
@@ -75,10 +75,11 @@ class StreamingDrafter:
         chunks = [Chunk(due.audio, due.talk.state, self._final and due.is_over) for due in dues]
         for due, chunk, (draft, state) in zip(dues, chunks, self._recognizer.hear(chunks), strict=True):
             due.talk.state = state
+            words = tidy(draft.words, due.talk.start, chunk.audio.end)
             if chunk.final:
-                due.talk.conclude([Segment(draft.words)] if draft.words else [], over=True)
+                due.talk.conclude([Segment(words)] if words else [], over=True)
             else:
-                due.talk.show(draft, chunk.audio.end)
+                due.talk.show(Draft(words, draft.n_final), chunk.audio.end)
 
 
 @dataclass(frozen=True, slots=True)
