@@ -1,14 +1,18 @@
 """The front door for Python: one call, the options of the command."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from asr_cli.audio import Audio
 from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.session import Session, Source
 from asr_cli.transcript import Segment
 from asr_cli.vad.endpoint import EndpointOptions
+
+if TYPE_CHECKING:
+    from asr_cli.live.events import Event
 
 
 class Options(TypedDict, total=False):
@@ -52,6 +56,25 @@ def transcribe(source: Source, **options: Unpack[Options]) -> Iterator[Segment]:
     given: dict[str, Any] = dict(options)
     reading = {name: given.pop(name) for name in names(ReadOptions) if name in given}
     return listen(source, ModelOptions(**given), ReadOptions(**reading))
+
+
+def stream(
+    blocks: Iterable[Audio], *, final_model: str | None = None, drafts: bool = True, **options: Unpack[Options]
+) -> "Iterator[Event]":
+    """Yield what is said in a stream of blocks, 16 kHz mono, each beginning where the one before it ended.
+
+    final_model: what makes the finals, where `model` makes the drafts. An option that says which part of a recording to
+    read is a TypeError: blocks are taken as they are.
+    """
+    given: dict[str, Any] = dict(options)
+    return captions(blocks, ModelOptions(**given), final_model, drafts)
+
+
+def captions(blocks: Iterable[Audio], models: ModelOptions, final_model: str | None, drafts: bool) -> "Iterator[Event]":
+    from asr_cli.live.session import LiveOptions, LiveSession
+
+    with LiveSession(LiveOptions(models=models, final_model=final_model, drafts=drafts)) as session:
+        yield from (event for event in session.listen(blocks, ahead=None) if event is not None)
 
 
 def listen(source: Source, models: ModelOptions, reading: ReadOptions) -> Iterator[Segment]:
