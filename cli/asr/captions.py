@@ -1,6 +1,7 @@
 """Where the captions of a live stream go: a terminal, lines of text, JSON lines, files."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -142,8 +143,10 @@ def tell(event: "Event", places: Sequence[Place]) -> None:
             place.over(event.id)
 
 
-def check_paths(paths: Sequence[Path], *, overwrite: bool, others: Sequence[Path] = ()) -> None:
-    """Refuse, before anybody speaks, what cannot be written, or what would be lost."""
+def check_paths(
+    paths: Sequence[Path], *, overwrite: bool, others: Sequence[Path] = (), source: str | None = None
+) -> None:
+    """Refuse, before anybody speaks, what cannot be written, or what would be lost. source: the recording's name."""
     for path in paths:
         if path.suffix.lstrip(".").lower() not in WRITERS:
             known = ", ".join(f".{name}" for name in WRITERS)
@@ -151,13 +154,13 @@ def check_paths(paths: Sequence[Path], *, overwrite: bool, others: Sequence[Path
     for path in (*paths, *others):
         if not overwrite and path.exists() and path.is_file() and path.stat().st_size:
             raise UsageError(f"{str(path)!r} is there already; name another file, or replace it with --overwrite")
+        if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):  # noqa: PTH110
+            raise UsageError(f"{str(path)!r} is the recording itself; name another file")
     if len({path.absolute() for path in (*paths, *others)}) < len(paths) + len(others):
         raise UsageError("two outputs have the same name; each needs its own")
 
 
 def is_terminal(out: TextIO) -> bool:
-    import os
-
     return out.isatty() and os.environ.get("TERM") != "dumb"
 
 

@@ -33,7 +33,21 @@ def examine() -> Iterator[Finding]:
     yield vad()
     yield writable("cache", cache())
     yield encoding()
+    yield microphone()
     yield extras()
+
+
+def microphone() -> Finding:
+    """Whether asr stream --mic can listen; everything else works without."""
+    from asr.sources import silent_libraries
+    from asr_cli.audio.live_devices import find_microphone
+
+    try:
+        with silent_libraries():
+            found = find_microphone()
+    except AsrError as error:
+        return Finding("note", "microphone", "none can be heard", str(error))
+    return Finding("ok", "microphone", found.name)
 
 
 def package(name: str, remedy: str) -> Finding:

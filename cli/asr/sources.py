@@ -2,9 +2,10 @@
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -23,28 +24,32 @@ FILE_AHEAD = 30.0
 class Source:
     """name: as it is told. begin: opens it for the time of a stack. ahead: how many seconds of speech may wait to be
     final before it has to wait; None where it cannot. level: asks how loud it is, in dBFS. has_end: whether it ends by
-    itself. is_paced: whether it comes as fast as it is spoken, and no faster."""
+    itself. is_paced: whether it comes as fast as it is spoken, and no faster. stop: ends it after
+    what has been heard; None where whoever reads it has to."""
 
     name: str
     begin: "Callable[[ExitStack, threading.Event], Iterator[Audio]]"
     ahead: float | None = None
     level: Callable[[], float] | None = None
     has_end: bool = False
+    stop: Callable[[], None] | None = None
     is_paced: bool = True
 
 
 def open_source(name: str | None, live: LiveFlags, stack: ExitStack) -> Source:
     """What is named, as far as it can be opened before models are loaded."""
     if live.mic:
-        return open_microphone(name, stack)
+        return open_microphone(name, live, stack)
     assert name is not None
     return pipe(live.pcm) if name == "-" else recording(name, live)
 
 
-def open_microphone(name: str | None, stack: ExitStack) -> Source:
+def open_microphone(name: str | None, live: LiveFlags, stack: ExitStack) -> Source:
     from asr_cli.audio.live_devices import find_microphone
     from asr_cli.audio.microphone import MicrophoneStream
 
+    if not live.debug:
+        stack.enter_context(silent_libraries())
     found = find_microphone(name)  # before anything is loaded
     stream = MicrophoneStream(found.name if name else None)
 
@@ -52,7 +57,26 @@ def open_microphone(name: str | None, stack: ExitStack) -> Source:
         stack.enter_context(stream)
         return iter(stream)
 
-    return Source(name=f'"{found.name}"', begin=begin, level=lambda: stream.level)
+    return Source(name=f'"{found.name}"', begin=begin, level=lambda: stream.level, stop=stream.stop)
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """What sound libraries, which are written in C, complain about on standard error would be drawn over the captions.
+    What Python says there still arrives."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    before = sys.stderr
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(kept, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        sys.stderr.close()
+        sys.stderr = before
 
 
 def pipe(pcm: str | None) -> Source:

@@ -36,9 +36,9 @@ def run(name: str | None, live: LiveFlags, request: Request) -> int:
     if live.list_mics:
         list_microphones(as_json=live.json or live.jsonl)
         return 0
-    paths = live.output or []
     check(name, live, request)
-    check_paths(paths, overwrite=live.overwrite, others=[live.save_audio] if live.save_audio else [])
+    kept_in = [live.save_audio] if live.save_audio else []
+    check_paths(live.output or [], overwrite=live.overwrite, others=kept_in, source=None if live.mic else name)
     options = live_options(live, request)
     for models in models_of(options):
         bring_absent(models, console)
@@ -72,10 +72,14 @@ def caption(
     with ExitStack() as drawn:
         shown = shown_on(source, live, console, drawn)
         announce(source, session, console)
-        for event in session.listen(kept(blocks, recorder), stats=stats, ahead=source.ahead, stop=stop):
+        # A source that can be stopped is asked to, and what it has heard by then still comes.
+        to_leave = stop if source.stop is None else None
+        for event in session.listen(kept(blocks, recorder), stats=stats, ahead=source.ahead, stop=to_leave):
             if event is not None:
                 tell(event, [shown.place, *files])
             shown.tick()
+            if stop.is_set() and source.stop is not None:
+                source.stop()
     for file in files:
         file.finish(info(session, stats))
     if live.stats:

@@ -50,8 +50,8 @@ def watch(session: LiveSession, samples: np.ndarray, hours: float) -> None:
             now = time.monotonic()
             cost, rss = (now - reported) / (position[0] - told), process.memory_info().rss
             print(
-                f"{position[0] / 3600:5.1f} h  RSS {rss / 1e6:6.0f} MB  peak {peak / 1e6:6.0f} MB  {1 / cost:5.1f}x realtime"
-                f"  {cost * 600:5.1f} ms for 600 ms of sound  {n_finals} finals", flush=True,
+                f"{position[0] / 3600:5.1f} h  RSS {rss / 1e6:6.0f} MB  peak {peak / 1e6:6.0f} MB"
+                f"  {1 / cost:5.1f}x realtime  {cost * 600:5.1f} ms for 600 ms of sound  {n_finals} finals", flush=True,
             )  # fmt: skip
             reported, told = now, position[0]
     print(f"{hours:g} h in {time.monotonic() - begun:.0f} s, {n_finals} finals, peak {peak / 1e6:.0f} MB")
