@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -75,6 +75,16 @@ vad-train: $(VENV)/.installed
 
 punc-train: $(VENV)/.installed
 	$(PY) -m asr_cli.train.punctuation --text ../shared/data/text/en --out asr_cli/weights/ct_punc_en.safetensors
+
+# How soon captions come; a stream of 12 hours; 32 streams at once; a microphone.
+stream-latency: $(VENV)/.installed
+	$(PY) tests/benchmarks/stream_latency.py
+
+stream-endurance: $(VENV)/.installed
+	$(PY) tests/benchmarks/stream_endurance.py $(AUDIO)
+
+stream-many: $(VENV)/.installed
+	$(PY) tests/benchmarks/stream_many.py $(AUDIO)
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

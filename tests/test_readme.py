@@ -37,7 +37,7 @@ def test_every_linked_file_is_there():
 def test_every_option_that_readme_shows_exists():
     from asr.config import options_of
 
-    for command, options in re.findall(r"asr (transcribe|srt|vad|batch)\b([^\n`#]*)", README):
+    for command, options in re.findall(r"asr (transcribe|srt|vad|batch|stream)\b([^\n`#]*)", README):
         known = {name.replace("_", "-") for name in options_of(command)}
         for name in re.findall(r"--([a-z][a-z-]+)", options):
             assert name in known, f"asr {command} --{name}"

@@ -16,7 +16,9 @@ from asr_cli.hub.places import folder_in, from_home
 
 LISTENING = ("transcribe", "srt", "batch", "stream", "vad")  # the commands that take options from configuration
 # Not options of a command: read where they are needed, or meant for one run.
-NOT_CONFIGURABLE = {"context", "debug", "files", "batch_file", "segments", "redo"}
+NOT_CONFIGURABLE = {"context", "debug", "files", "batch_file", "segments", "redo", "source", "list_mics"}
+# Of a live stream nothing may be overwritten that nobody named.
+NOT_IN = {"stream": {"output", "save_audio", "overwrite"}}
 DEFAULT = "default"
 
 
@@ -105,7 +107,7 @@ def options_of(command: str) -> dict[str, tuple[type, Any]]:
     return {
         parameter.name: (plain_type(parameter.annotation), parameter.default)
         for parameter in declared
-        if parameter.name not in NOT_CONFIGURABLE
+        if parameter.name not in NOT_CONFIGURABLE | NOT_IN.get(command, set())
     }
 
 
