@@ -44,7 +44,7 @@ STREAMING_ENCODERS = ("sanmencoderchunkopt", "sanmchunkopt", *ENCODERS)
 DECODERS = ("paraformersanmdecoder", "paraformerdecodersanm")
 CONTEXTUAL_DECODERS = ("contextualparaformerdecoder", "contextualparaformerdecodersanm")
 FRONTENDS = ("wavfrontend",)
-STREAMING_FRONTENDS = ("wavfrontendonline", *FRONTENDS)
+STREAMING_FRONTENDS = ("wavfrontendonline", *FRONTENDS, "")  # published without, too
 PREDICTORS = ("cifpredictorv2", "cifpredictorv3")
 # Settings that have one known value here, and those that mean something in training only.
 ENCODER_FIXED = {
@@ -77,7 +77,8 @@ MODEL_IDLE = (
     "sos", "eos", "share_embedding", "use_1st_decoder_loss", "seaco_lsm_weight", "seaco_length_normal",
     "seaco_length_normalized_loss", "seaco_weight", "train_decoder", "bias_encoder_dropout_rate", "crit_attn_weight",
     "crit_attn_smooth", "target_buffer_length", "report_cer", "report_wer", "sym_space", "sym_blank",
-    "extract_feats_in_collect_stats", "interctc_weight", "step_cur", "embeds_id", "embeds_loss_weight", "embed_dims", "decoder_attention_chunk_type",
+    "extract_feats_in_collect_stats", "interctc_weight", "step_cur", "embeds_id", "embeds_loss_weight", "embed_dims",
+    "decoder_attention_chunk_type",
 )  # fmt: skip
 
 
@@ -154,7 +155,9 @@ def kind_of(settings: Mapping[str, Any]) -> str | None:
 def require_kind(settings: Mapping[str, Any], path: Path) -> str:
     kind = kind_of(settings)
     if kind is None:
-        raise ModelError(f"{str(path)!r} describes no offline Paraformer, nor a streaming one (model: {settings.get('model')!r})")
+        raise ModelError(
+            f"{str(path)!r} describes no offline Paraformer, nor a streaming one (model: {settings.get('model')!r})"
+        )
     return kind
 
 

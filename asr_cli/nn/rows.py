@@ -25,7 +25,7 @@ class Rows:
 
     @cached_property
     def counts(self) -> Tensor:
-        return torch.tensor(self.lengths, device=self.device)
+        return torch.tensor(self.lengths, dtype=torch.long, device=self.device)
 
     @cached_property
     def owners(self) -> Tensor:

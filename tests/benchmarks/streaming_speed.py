@@ -18,7 +18,7 @@ TYPES = ("float32", "bfloat16", "int8")
 STREAMS = (1, 4, 16, 32)
 STRIDE, SECONDS, THREADS = 9600, 0.6, 2
 TURN = 20  # chunks
-LONG = 2000  # chunks: twenty minutes
+LONG = 500  # chunks: five minutes
 
 
 class Worker:
@@ -132,8 +132,8 @@ def main() -> None:
         for n_streams in STREAMS[1:]:
             show(name, workers[name].ask(f"12 {n_streams}")[5:], n_streams)
     long = workers["bfloat16"].ask(f"{LONG} 1")
-    show("bfloat16, first minutes", long[5:200])
-    show(f"bfloat16, after {(LONG - 200) * SECONDS / 60:.0f} min", long[-200:])
+    show("bfloat16, first minute", long[5:100])
+    show(f"bfloat16, after {(LONG - 100) * SECONDS / 60:.0f} min", long[-100:])
     for worker in workers.values():
         worker.close()
 

@@ -11,17 +11,20 @@ import torch
 import yaml
 
 VARIANTS = ("paraformer", "bicif", "seaco", "contextual")
+STREAMING = "streaming"  # hears in chunks; not among the others, which hear whole utterances
 CHARACTERS = (
     "今天的是不了人在有他这中大来上国个到说们为子和你地出道也时年"
     "得就那要下以生会自着去之过家学对可她里后小么心多都而能好"
 )
 TOKENS = ["<blank>", "<s>", "</s>", *CHARACTERS, "hel@@", "lo", "world", "i", "b", "m", "<unk>"]
 WIDTH = 32
+QUIET, LOUD = 8.0, 16.0  # log energies that count as nothing; the sounds here are about as loud as the second
 CLASSES = {
     "paraformer": ("Paraformer", "ParaformerSANMDecoder", "CifPredictorV2"),
     "bicif": ("BiCifParaformer", "ParaformerSANMDecoder", "CifPredictorV3"),
     "seaco": ("SeacoParaformer", "ParaformerSANMDecoder", "CifPredictorV3"),
     "contextual": ("ContextualParaformer", "ContextualParaformerDecoder", "CifPredictorV2"),
+    STREAMING: ("ParaformerStreaming", "ParaformerSANMDecoder", "CifPredictorV2"),
 }
 TIMES = {"smooth_factor2": 0.25, "noise_threshold2": 0.01, "upsample_times": 3, "use_cif1_cnn": False,
          "upsample_type": "cnn_blstm"}  # fmt: skip
@@ -59,6 +62,12 @@ def config(variant: str) -> dict[str, Any]:
                                        "sanm_shfit": 0, "use_output_layer": False, "wo_input_layer": True}  # fmt: skip
     if variant == "contextual":
         found["model_conf"] |= {"inner_dim": WIDTH}
+    if variant == STREAMING:
+        found |= {"encoder": "SANMEncoderChunkOpt", "frontend": "WavFrontendOnline"}
+        found["encoder_conf"] |= {"input_layer": "pe_online", "chunk_size": [12, 15], "stride": [8, 10],
+                                  "pad_left": [0, 0], "encoder_att_look_back_factor": [4, 4],
+                                  "decoder_att_look_back_factor": [1, 1]}  # fmt: skip
+        found["decoder_conf"] |= {"sanm_shfit": 5}
     return found
 
 
@@ -74,6 +83,18 @@ def seeded(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, torch.Ten
         if name == "hotword_output_layer.bias":
             values[NO_BIAS] += 1.5  # so that it abstains now and then
         found[name] = torch.from_numpy(values)
+    return found
+
+
+def talkative(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, torch.Tensor]:
+    """Seeded weights that say something: without the tokens that are no text, and fond of no single one."""
+    found = seeded(shapes)
+    weight, bias = found["decoder.output_layer.weight"], found["decoder.output_layer.bias"]
+    bias.zero_()
+    bias[:3] = -50.0
+    weight -= weight.mean(0)
+    # What all hidden states have in common is what the last norm adds, and what the end makes of nothing.
+    found["decoder.after_norm.bias"].zero_()
     return found
 
 
@@ -95,7 +116,7 @@ def write_folder(folder: Path, variant: str, weights: dict[str, torch.Tensor]) -
     torch.save(weights, folder / "model.pt")
     (folder / "config.yaml").write_text(yaml.safe_dump(config(variant), allow_unicode=True), encoding="utf-8")
     (folder / "tokens.json").write_text(json.dumps(TOKENS, ensure_ascii=False), encoding="utf-8")
-    write_mvn(folder / "am.mvn")
+    write_mvn(folder / "am.mvn", LOUD if variant == STREAMING else QUIET)
     metas = {"init_param": "model.pt", "config": "config.yaml", "tokenizer_conf": {"token_list": "tokens.json"},
              "frontend_conf": {"cmvn_file": "am.mvn"}}  # fmt: skip
     manifest = {"framework": "pytorch", "model": {"type": "funasr"}, "file_path_metas": metas}
@@ -103,9 +124,9 @@ def write_folder(folder: Path, variant: str, weights: dict[str, torch.Tensor]) -
     return folder
 
 
-def write_mvn(path: Path) -> None:
+def write_mvn(path: Path, mean: float = QUIET) -> None:
     rng = np.random.default_rng(3)
-    shift = " ".join(f"{-8 + x:.4f}" for x in rng.standard_normal(560))
+    shift = " ".join(f"{x - mean:.4f}" for x in rng.standard_normal(560))
     scale = " ".join(f"{0.16 + 0.01 * x:.5f}" for x in rng.standard_normal(560))
     path.write_text(
         f"<Nnet>\n<Splice> 560 560\n[ 0 ]\n<AddShift> 560 560\n<LearnRateCoef> 0 [ {shift} ]\n"

@@ -64,6 +64,29 @@ CARDS = (
         huggingface="funasr/paraformer-en",
         word_times=True,
     ),
+    ModelCard(
+        name="paraformer-streaming",
+        summary="Paraformer large, streaming: Mandarin with some English while it is spoken, times to 60 ms",
+        languages=ZH,
+        license=LICENSE,
+        devices=DEVICES,
+        compute_types=COMPUTE_TYPES,
+        modelscope="iic/speech_paraformer-large_asr_nat-zh-cn-16k-common-vocab8404-online",
+        huggingface="funasr/paraformer-zh-streaming",
+        word_times=True,
+        streaming=True,
+    ),
+    ModelCard(
+        name="paraformer-streaming-small",
+        summary="Paraformer, streaming and small: Mandarin with some English while it is spoken",
+        languages=ZH,
+        license=LICENSE,
+        devices=DEVICES,
+        compute_types=COMPUTE_TYPES,
+        modelscope="iic/speech_paraformer_asr_nat-zh-cn-16k-common-vocab8404-online",
+        word_times=True,
+        streaming=True,
+    ),
 )
 
 

@@ -15,8 +15,9 @@ VOCABULARIES = ("tokens.json", "tokens.txt")
 # As config.yaml names them since FunASR 1.0 and before, in small letters without underscores; which take hotwords.
 KINDS = {
     "paraformer": False, "bicifparaformer": False, "seacoparaformer": True, "contextualparaformer": True,
-    "neatcontextualparaformer": True,
+    "neatcontextualparaformer": True, "paraformerstreaming": False, "paraformeronline": False,
 }  # fmt: skip
+STREAMING = ("paraformerstreaming", "paraformeronline")
 MODEL = re.compile(r"^model:\s*['\"]?(\w+)", re.MULTILINE)
 RATE = re.compile(r"^\s+fs:\s*(\d+)", re.MULTILINE)
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -43,6 +44,7 @@ def look(folder: Path) -> ModelCard | None:
         compute_types=COMPUTE_TYPES,
         word_times=True,
         hotwords=KINDS[kind],
+        streaming=kind in STREAMING,
     )
 
 

@@ -6,12 +6,13 @@ somebody else is using. Threads with work of their own wait once a batch.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 
 from asr_cli.audio import Audio
-from asr_cli.protocols import Recognizer
-from asr_cli.transcript import Segment
+from asr_cli.protocols import Chunk, Recognizer, StreamingRecognizer
+from asr_cli.transcript import Draft, Segment
 
 # Asked once: torch tells a thread that is born after `set_num_threads` was called the number of that call.
 N_CORES = torch.get_num_threads()
@@ -29,7 +30,7 @@ class SpreadRecognizer:
         self.max_duration = recognizer.max_duration
         self.batch_seconds = SHARE_SECONDS * n_threads
         self.lanes = [Lane(recognizer) for _ in range(n_threads)]
-        self.pool = ThreadPoolExecutor(n_threads, thread_name_prefix="paraformer")
+        self.pool = ThreadPoolExecutor(n_threads, thread_name_prefix="recognizer")
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
         shares = divided([utterance.duration for utterance in utterances], self.n_threads)
@@ -44,6 +45,20 @@ class SpreadRecognizer:
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
+
+
+class SpreadStreaming(SpreadRecognizer):
+    """Whole utterances are divided among threads; of what is heard live each product has them all."""
+
+    def __init__(self, recognizer: StreamingRecognizer, n_threads: int) -> None:
+        assert isinstance(recognizer, Recognizer)
+        super().__init__(recognizer, n_threads)
+        self.streaming = recognizer
+        self.chunk_duration = recognizer.chunk_duration
+
+    def hear(self, chunks: Sequence[Chunk]) -> list[tuple[Draft, Any]]:
+        torch.set_num_threads(self.n_threads)
+        return self.streaming.hear(chunks)
 
 
 class Lane:
