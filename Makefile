@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -68,6 +68,8 @@ bench-growth: $(VENV)/.installed
 
 parity: $(VENV)/.installed
 	$(PY) tests/benchmarks/paraformer_parity.py $(MODELS)/paraformer-large $(PEERS)
+	$(PY) tests/benchmarks/streaming_parity.py $(MODELS)/paraformer-large-online $(PEERS)
+	$(PY) tests/benchmarks/uniasr_parity.py $(MODELS)/uniasr $(PEERS)
 	$(PY) tests/benchmarks/punctuation_parity.py $(PEERS)
 
 vad-train: $(VENV)/.installed
@@ -85,6 +87,14 @@ stream-endurance: $(VENV)/.installed
 
 stream-many: $(VENV)/.installed
 	$(PY) tests/benchmarks/stream_many.py $(AUDIO)
+
+stream-terminal: $(VENV)/.installed
+	$(PY) tests/benchmarks/stream_terminal.py $(AUDIO)
+
+# Beside FunASR, as bench-peers: MODELS also has paraformer-large-online and uniasr.
+bench-streaming: $(VENV)/.installed
+	$(PY) tests/benchmarks/streaming_speed.py $(MODELS)/paraformer-large-online $(PEERS) $(AUDIO)
+	$(PY) tests/benchmarks/uniasr_speed.py $(MODELS)/uniasr $(PEERS) $(AUDIO)
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
