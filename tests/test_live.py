@@ -4,7 +4,7 @@ import itertools
 import logging
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -16,11 +16,12 @@ from asr_cli.audio import SAMPLE_RATE, Audio
 from asr_cli.errors import InputError, ModelError
 from asr_cli.live.captioner import Captioner
 from asr_cli.live.conclude import Conclusion
-from asr_cli.live.desk import Desk
-from asr_cli.live.drafts import RepeatingDrafter, StreamingDrafter
+from asr_cli.live.desk import Desk, Finishing
+from asr_cli.live.drafts import Again, RepeatingDrafter, StreamingDrafter
 from asr_cli.live.events import Final, Over, Partial
 from asr_cli.live.listening import Listening
 from asr_cli.live.stats import Lag, Stats
+from asr_cli.live.talk import Talk
 from asr_cli.transcript import Draft, Segment, Word
 from asr_cli.vad.endpoint import EndpointOptions
 from asr_cli.vad.follow import VadFollower
@@ -59,10 +60,10 @@ def blocks_of(samples, sizes):
         at += n_samples
 
 
-def listened(desk, votes, blocks, *, stop=None, **given):
+def listened(desk, votes, blocks, *, stats=None, stop=None, **given):
     listening = Listening(
         lambda emit, *, stats, ahead: captioner(desk, votes, emit, stats=stats, ahead=ahead, **given),
-        blocks, lambda: desk.failure, ahead=30.0, stop=stop,
+        blocks, lambda: desk.failure, stats=stats, ahead=30.0, stop=stop,
     )  # fmt: skip
     return [event for event in listening if event is not None]
 
@@ -165,6 +166,60 @@ def test_a_recogniser_that_fails_is_told_after_what_it_did_make():
     assert spoken(finals) == [pair for pair in in_a_file(votes, samples) if pair[1] < 3]
 
 
+def told_until(events, kind, match):
+    """The events until that is raised."""
+    told = []
+    with pytest.raises(kind, match=match):
+        for event in events:
+            told.append(event)
+    return told
+
+
+class Deaf(VadFollower):
+    """Hears nothing any more after three seconds, in the middle of an utterance."""
+
+    def feed(self, block):
+        if block.start > 3:
+            raise ModelError("the VAD is tired")
+        yield from super().feed(block)
+
+
+@pytest.mark.parametrize("kind", ["again", "one pass"])
+def test_a_stream_that_cannot_be_heard_any_more_is_told_after_what_was_heard(kind):
+    votes, samples = speech(0.5, 9, 1)
+    with desk_of(kind) as desk:
+
+        def caption(emit, *, stats, ahead):
+            follower = Deaf(Told(votes, EndpointOptions()))
+            return Captioner(desk, follower, emit, max_duration=None if kind == "one pass" else 20.0, ahead=ahead)
+
+        events = told_until(Listening(caption, blocks_of(samples, []), lambda: desk.failure), ModelError, "tired")
+    assert spoken(events)[-1][1] > 2.5
+
+
+@pytest.mark.parametrize(
+    "block",
+    [Audio(np.zeros(80, np.float32), sample_rate=8000), Audio(np.zeros((80, 2), np.float32)),
+     Audio(np.zeros(80, np.int16))],
+)  # fmt: skip
+def test_a_block_that_is_no_sound_of_ours_is_refused(block):
+    with desk_of("again") as desk, pytest.raises(InputError, match="16000 Hz"):
+        captioner(desk, np.zeros(9, np.uint8), lambda event: None).feed(block)
+
+
+def test_who_leaves_a_stream_leaves_no_thread_behind():
+    votes, samples = speech(0.5, 120)
+    with desk_of("no drafts", Slow(0.5)) as desk:
+        listening = Listening(
+            lambda emit, *, stats, ahead: captioner(desk, votes, emit, ahead=1.0), blocks_of(samples, []),
+            lambda: desk.failure, ahead=1.0,
+        )  # fmt: skip
+        events = iter(listening)
+        next(events)
+        events.close()
+        assert not any(thread.name == "asr-hear" for thread in threading.enumerate())
+
+
 def test_a_source_that_fails_leaves_everything_before_it_final():
     votes, samples = speech(1, 2, 2)
 
@@ -247,6 +302,24 @@ def test_who_falls_behind_says_so_and_leaves_out_drafts_never_speech(monkeypatch
     assert any("behind" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.parametrize("is_paced", [True, False])
+def test_a_stream_whose_drafts_are_final_says_that_it_is_behind_unless_it_came_all_at_once(
+    is_paced, monkeypatch, caplog
+):
+    class Sleepy(InstantStream):
+        def hear(self, chunks):
+            time.sleep(0.1)
+            return super().hear(chunks)
+
+    monkeypatch.setattr("asr_cli.live.desk.BEHIND", 2.0)
+    votes, samples = speech(0.5, 6, 2, 4, 1)
+    monkeypatch.setattr(logging.getLogger("asr"), "propagate", True)
+    with desk_of("one pass", stream=Sleepy()) as desk:
+        events = listened(desk, votes, blocks_of(samples, []), stats=Stats(is_paced=is_paced))
+    assert spoken(events) == in_a_file(votes, samples)
+    assert any("behind" in record.getMessage() for record in caplog.records) == is_paced
+
+
 def test_a_streaming_drafter_that_is_too_slow_gives_up_an_utterance_and_not_the_next():
     class Sleepy(InstantStream):
         def hear(self, chunks):
@@ -321,22 +394,98 @@ def test_drafts_of_a_long_utterance_are_stitched_from_what_was_heard_again():
     assert len(texts) > 50
 
 
+@pytest.mark.parametrize("max_duration", [0.8, 3.0, 6.0])
+def test_no_draft_asks_a_recogniser_for_more_than_it_takes(max_duration):
+    votes, samples = speech(0.2, 9, 1)
+    heard = []
+
+    class Short(InstantRecognizer):
+        def recognize(self, utterances):
+            heard.extend(utterance.duration for utterance in utterances)
+            return super().recognize(utterances)
+
+    recognizer = Short()
+    recognizer.max_duration = max_duration
+    with Desk(RepeatingDrafter(recognizer), InstantRecognizer(), batch_seconds=20.0) as desk:
+        listened(desk, votes, (time.sleep(0.005) or block for block in blocks_of(samples, [])))
+    assert max(heard) <= max_duration
+
+
+def test_a_window_that_lost_its_beginning_says_how_much_of_it_was_heard_before():
+    drafter = RepeatingDrafter(InstantRecognizer())
+    window = Audio(np.zeros(2 * SAMPLE_RATE, np.float32), start=10.0, overlap=2.0)
+    widened = drafter.widened(Again((), window), Audio(np.zeros(6 * SAMPLE_RATE, np.float32), start=12.0)).window
+    assert (widened.start, widened.duration, widened.overlap) == pytest.approx((11.0, 7.0, 1.0))
+
+
+def talk_of(emit):
+    return Talk(
+        id=0, start=0.0, emit=emit, stats=Stats(), conclusion=Conclusion(None, ()), finishers=(), cutter=None
+    )  # fmt: skip
+
+
+def test_a_draft_loses_what_became_final_at_once():
+    words, told = tuple(Word(f" {n}", n, n + 1.0) for n in range(6)), []
+    talk = talk_of(told.append)
+    talk.show(Draft(words, 4), 6.0)
+    talk.conclude([Segment(words[:3]), Segment(words[3:5])], over=False)
+    assert told[1:] == [Final(0, Segment(words[:3])), Partial(0, Draft(words[3:], 1), 6.0)]
+
+
+@pytest.mark.parametrize(("start", "n_told"), [(0.0, 1), (4.0, 0)])
+def test_a_guess_is_a_draft_only_where_it_is_all_of_the_utterance(start, n_told):
+    told = []
+    talk = talk_of(told.append)
+    talk.guess = [Audio(np.zeros(SAMPLE_RATE, np.float32), start=start)]
+    Finishing(InstantRecognizer(), nullcontext(), 20.0)._guess(talk)
+    assert len(told) == n_told
+    assert talk.is_guessed == bool(n_told)
+
+
+def test_a_long_stream_is_drafted_from_what_is_not_final_only():
+    votes, samples = speech(0.1, 60)
+    states = []
+
+    class Watching(RepeatingDrafter):
+        def draft(self, dues):
+            super().draft(dues)
+            states.extend(len(due.talk.state.settled) for due in dues)
+
+    def paced():
+        for block in blocks_of(samples, []):
+            time.sleep(0.002)
+            yield block
+
+    recognizer = InstantRecognizer()
+    recognizer.max_duration = 6.0
+    with Desk(Watching(recognizer), recognizer, batch_seconds=20.0) as desk:
+        listened(desk, votes, paced(), max_duration=6.0)
+    assert 0 < max(states) <= 6
+
+
+def test_what_streams_alone_and_is_silent_after_a_minute_ends_once():
+    votes, samples = speech(0.5, 45, 5)
+    with desk_of("one pass") as desk:
+        events = listened(desk, votes, blocks_of(samples, []))
+    assert [event.id for event in events if isinstance(event, Over)] == [0]
+
+
 def commas(segments):
     """A punctuator that ends a sentence at every third word."""
-    words = [word for segment in segments for word in segment.words]
+    words = [word for segment in segments for word in segment.words if word.text.strip()]
     for at in range(0, len(words), 3):
         yield Segment(tuple(words[at : at + 3]))
 
 
-@given(st.lists(st.integers(0, 9), max_size=8))
-def test_a_conclusion_gives_each_word_once_and_leaves_a_sentence_open_until_the_end(sizes):
-    words = [Word(f" {n}", n, n + 1.0) for n in range(sum(sizes))]
+@given(st.lists(st.integers(0, 9), max_size=8), st.sets(st.integers(0, 30)))
+def test_a_conclusion_gives_each_word_once_and_leaves_a_sentence_open_until_the_end(sizes, blank):
+    words = [Word(" " if n in blank else f" {n}", n, n + 1.0) for n in range(sum(sizes))]
     rest, conclusion, told = iter(words), Conclusion(commas, ()), []
     for size in sizes:
         piece = tuple(itertools.islice(rest, size))
         told += conclusion.add(Segment(piece))
     told += conclusion.end()
-    assert [word for segment in told for word in segment.words] == words
+    assert [word for segment in told for word in segment.words] == [word for word in words if word.text.strip()]
     assert all(len(segment.words) == 3 for segment in told[:-1])
 
 

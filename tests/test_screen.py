@@ -1,6 +1,8 @@
 """What a terminal shows of a live stream: drawn by the program, read back from a terminal's own screen."""
 
 import io
+import os
+import pty
 
 import pyte
 import pytest
@@ -91,6 +93,14 @@ def test_a_terminal_made_narrower_is_cleared_of_the_rows_it_folded():
     assert erase(rows, 40) == "\r\x1b[2A\x1b[J"
     assert erase(rows, 30) == "\r\x1b[4A\x1b[J"
     assert erase([], 30) == ""
+
+
+def test_a_terminal_that_was_never_told_its_width_is_as_wide_as_most():
+    master, slave = pty.openpty()  # of no rows and no columns
+    with os.fdopen(slave, "w") as out:
+        Screen(out).draft("word " * 6)
+        assert b"word word word" in os.read(master, 999)
+    os.close(master)
 
 
 @pytest.mark.parametrize("width", [20, 80])

@@ -12,12 +12,22 @@ import sys
 import termios
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyte
 import pytest
 import soundfile
+from asr.captions import File, Lines, tell
+from asr.streaming import finishing
+
+from asr_cli.errors import OutputError
+from asr_cli.live.events import Final
+from asr_cli.live.stats import Stats
+from asr_cli.subtitles.writers import Layout
+from asr_cli.transcript import Segment, Word
 
 ROOT = Path(__file__).resolve().parents[1]
+SPOKEN = SimpleNamespace(language="en", card=SimpleNamespace(name="quick"), hotwords=(), written=())
 QUICK = ("--model", "quick", "--no-punc", "-q")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "fixtures" / "quick"), "OMP_NUM_THREADS": "1"}
 
@@ -172,14 +182,34 @@ def test_ctrl_c_in_a_recording_is_told_by_the_exit_code(talk):
     assert process.returncode == 130
 
 
-def test_a_reader_that_has_seen_enough_ends_the_stream(raw):
-    process = started("stream", "-", "--pcm", "16000:1:s16le", *QUICK)
+def test_a_reader_that_has_seen_enough_ends_the_stream_and_files_are_whole(raw, tmp_path):
+    process = started("stream", "-", "--pcm", "16000:1:s16le", "-o", tmp_path / "live.json", *QUICK)
     process.stdout.close()
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(raw)
         process.stdin.close()
-    assert process.wait(timeout=60) != 0
-    assert b"Traceback" not in process.stderr.read()
+    assert process.wait(timeout=60) == 128 + signal.SIGPIPE
+    assert not process.stderr.read()
+    json.loads((tmp_path / "live.json").read_text())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is full here")
+def test_a_full_disk_is_told_once_and_the_other_file_is_whole(tmp_path):
+    full, other = tmp_path / "full.srt", tmp_path / "other.json"
+    full.symlink_to("/dev/full")
+    final = Final(0, Segment((Word(" hello", 0.0, 1.0),)))
+    with pytest.raises(OutputError, match="No space left"), contextlib.ExitStack() as stack:
+        files = [File(path, Layout(), stack) for path in (other, full)]
+        with finishing(files, SimpleNamespace(session=SPOKEN), Stats()):
+            for _ in range(3):
+                tell(final, files)
+    assert "hello" in json.loads(other.read_text())["segments"][0]["text"]
+    with Path("/dev/full").open("w") as out, pytest.raises(OutputError, match="standard output"):
+        try:
+            Lines(out).final(final)
+        finally:
+            with contextlib.suppress(OSError):
+                out.close()
 
 
 def test_a_terminal_keeps_the_finals_and_nothing_else(talk):

@@ -3,7 +3,10 @@
 import time
 from collections.abc import Sequence
 
-from asr_cli.audio import Audio
+import numpy as np
+
+from asr_cli.audio import SAMPLE_RATE, Audio
+from asr_cli.errors import InputError
 from asr_cli.live.conclude import Conclusion
 from asr_cli.live.desk import Desk
 from asr_cli.live.events import Emit
@@ -43,13 +46,19 @@ class Captioner:
         self._ahead, self._shows_drafts = ahead, shows_drafts
         self.n_utterances = 0
         self._talk: Talk | None = None
+        self._is_left = False
 
     def feed(self, block: Audio) -> None:
         """The next block of the stream, of any length."""
+        if block.sample_rate != SAMPLE_RATE or block.samples.ndim != 1 or block.samples.dtype != np.float32:
+            raise InputError(
+                f"a block of {block.samples.dtype} of shape {block.samples.shape} at {block.sample_rate} Hz cannot be"
+                f" captioned; streams are float32 of shape (n_samples,) at {SAMPLE_RATE} Hz"
+            )
         self.stats.arrived(block.end)
         for spoken in self._follower.feed(block):
             self._hear(spoken)
-        while self._ahead is not None and self._desk.backlog > self._ahead and self._desk.failure is None:
+        while self._has_to_wait:
             time.sleep(LOOK_AGAIN)
 
     def finish(self) -> None:
@@ -57,7 +66,30 @@ class Captioner:
         for spoken in self._follower.finish():
             self._hear(spoken)
 
+    def break_off(self) -> None:
+        """The stream cannot be heard any more: what was told of an utterance under way is all of it."""
+        talk, self._talk = self._talk, None
+        pieces: list[Audio] = []
+        if talk is None:
+            return
+        try:
+            pieces = talk.cutter.end() if talk.cutter is not None else []
+        finally:
+            self._desk.end(talk, pieces)
+
+    def leave(self) -> None:
+        """Nobody wants to know the rest, so `feed` need not wait for it. From any thread."""
+        self._is_left = True
+
+    @property
+    def _has_to_wait(self) -> bool:
+        if self._ahead is None or self._is_left or self._desk.failure is not None:
+            return False
+        return self._desk.backlog > self._ahead
+
     def _hear(self, spoken: Spoken) -> None:
+        if self._talk is None and spoken.ends and not len(spoken.audio.samples):
+            return  # all of it was final before its end
         talk = self._talk or self._begin(spoken.audio)
         audio = spoken.audio
         if len(audio.samples) or spoken.pauses:

@@ -29,7 +29,8 @@ class Conclusion:
         if self._punctuator is None:
             yield from segments
             return
-        self._open += [word for segment in segments for word in segment.words]
+        # A punctuator leaves out what cannot be seen, and by their number it is known which words are given away.
+        self._open += [word for segment in segments for word in segment.words if word.text.strip()]
         if not self._open:
             return
         sentences = list(self._punctuator([Segment(tuple(self._open))]))

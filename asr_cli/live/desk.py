@@ -17,6 +17,7 @@ from asr_cli.transcript import Draft, Segment
 log = logging.getLogger("asr")
 
 BEHIND = 5.0  # s that speech has waited to become final, beyond which nothing else is done
+CAUGHT_UP = 1.0  # s that it may wait when drafts are made again: with many streams there is always some that waits
 IDLE = 1.0  # s; how long a thread sleeps at most before it looks again
 
 
@@ -132,6 +133,7 @@ class Drafting(Worker):
         self._talks: list[Talk] = []
         self._news = False
         self.is_paused = False  # finals come first
+        self.is_behind = False
 
     @property
     def backlog(self) -> float:
@@ -147,6 +149,9 @@ class Drafting(Worker):
             talk.add(audio)
             if talk.gives_up:
                 talk.unheard = []
+            if self._drafter.is_final:
+                waits = max(one.n_unheard for one in self._talks)
+                self.is_behind = judged(self.is_behind, waits, talk, "captions come late")
             self._tell()
 
     def end(self, talk: Talk) -> None:
@@ -216,7 +221,7 @@ class Finishing(Worker):
 
     def add(self, talk: Talk, pieces: Sequence[Audio], guess: Sequence[Audio]) -> None:
         with self.changed:
-            self._judge(talk.stats.clock())
+            self._judge(talk)
             talk.guess = list(guess)
             if guess and not self.is_behind and talk not in self._guessing:
                 self._guessing.append(talk)
@@ -234,15 +239,10 @@ class Finishing(Worker):
         now = talk.stats.clock()
         self._jobs.extend(Job(talk, piece, now) for piece in pieces)
 
-    def _judge(self, now: float) -> None:
+    def _judge(self, talk: Talk) -> None:
+        now = talk.stats.clock()
         waits = max((now - job.since for job in (*self._in_hand[:1], *list(self._jobs)[:1])), default=0.0)
-        if waits > BEHIND and not self.is_behind:
-            self.is_behind = True
-            log.warning("recognition is %.0f s behind: drafts are left out until it has caught up", waits,
-                        extra={"code": "W-BEHIND"})  # fmt: skip
-        elif not waits and self.is_behind:
-            self.is_behind = False
-            log.info("recognition has caught up")
+        self.is_behind = judged(self.is_behind, waits, talk, "drafts are left out")
 
     def has_news(self) -> bool:
         return bool(self._jobs or self._guessing)
@@ -296,7 +296,8 @@ class Finishing(Worker):
         heard = self._recognize([Job(talk, piece) for piece in pieces])
         with self.changed:
             talk.known = dict(zip(map(key, pieces), heard, strict=True))
-        if len(pieces) == 1 and not pieces[0].overlap:
+        # Of several the others' words would be missing; they are not final for sure.
+        if len(pieces) == 1 and pieces[0].start == talk.start:
             talk.show(Draft(place(heard[0], pieces[0]).words, 0), pieces[0].end)
 
     def _recognize(self, jobs: Sequence[Job]) -> list[Segment]:
@@ -305,6 +306,20 @@ class Finishing(Worker):
             return []
         with self._alone, jobs[0].talk.stats.busy("finals"):
             return by_length(pieces, self._recognizer)
+
+
+def judged(was_behind: bool, waits: float, talk: Talk, what: str) -> bool:
+    """Whether recognition is behind now, by how many seconds speech has waited; said when that changes."""
+    if waits > BEHIND and not was_behind:
+        if talk.stats.is_paced:
+            log.warning("recognition is %.0f s behind: %s until it has caught up", waits, what,
+                        extra={"code": "W-BEHIND"})  # fmt: skip
+        return True
+    if waits <= CAUGHT_UP and was_behind:
+        if talk.stats.is_paced:
+            log.info("recognition has caught up")
+        return False
+    return was_behind
 
 
 def key(piece: Audio) -> tuple[float, int]:

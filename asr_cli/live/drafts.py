@@ -30,7 +30,13 @@ class Due:
 
 
 class Drafter(Protocol):
-    """How drafts are made. `draft` is called by one thread, for utterances that are `due`."""
+    """How drafts are made. `draft` is called by one thread, for utterances that are `due`.
+
+    is_final: whether an utterance's last draft is its final.
+    """
+
+    @property
+    def is_final(self) -> bool: ...
 
     def due(self, talk: Talk, now: float, /) -> bool: ...
 
@@ -49,17 +55,17 @@ class StreamingDrafter:
     """Every bit of speech is heard once. final: the drafts are all there is, and their last words are the finals."""
 
     def __init__(self, recognizer: StreamingRecognizer, *, final: bool) -> None:
-        self._recognizer, self._final = recognizer, final
+        self._recognizer, self.is_final = recognizer, final
 
     def due(self, talk: Talk, now: float) -> bool:
-        if self._final and talk.is_over:
+        if self.is_final and talk.is_over:
             return True
         if talk.gives_up or talk.is_over:
             return False
         return talk.n_unheard >= self._recognizer.chunk_duration
 
     def is_late(self, talk: Talk, now: float) -> bool:
-        if self._final or talk.is_over or talk.n_unheard < LATE + self._recognizer.chunk_duration:
+        if self.is_final or talk.is_over or talk.n_unheard < LATE + self._recognizer.chunk_duration:
             return False
         # Better none than one of what was said long ago: what is final comes all the same.
         talk.gives_up, talk.unheard, talk.state = True, [], None
@@ -72,7 +78,7 @@ class StreamingDrafter:
         for due in dues:
             if due.audio.duration >= 2 * self._recognizer.chunk_duration and due.talk.state is not None:
                 due.talk.stats.late()
-        chunks = [Chunk(due.audio, due.talk.state, self._final and due.is_over) for due in dues]
+        chunks = [Chunk(due.audio, due.talk.state, self.is_final and due.is_over) for due in dues]
         for due, chunk, (draft, state) in zip(dues, chunks, self._recognizer.hear(chunks), strict=True):
             due.talk.state = state
             words = tidy(draft.words, due.talk.start, chunk.audio.end)
@@ -96,14 +102,17 @@ class RepeatingDrafter:
     """The open utterance is recognised again whenever there is time for it; of a long one the last seconds, stitched
     to what was made of it before."""
 
+    is_final = False
+
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
-        self._longest = min(LONGEST_AGAIN, recognizer.max_duration)
+        self._most = min(LONGEST_AGAIN + LATE, recognizer.max_duration)  # s heard at once
+        self._longest = LONGEST_AGAIN / (LONGEST_AGAIN + LATE) * self._most
         self._overlap = min(OVERLAP, self._longest / 2)
 
     def due(self, talk: Talk, now: float) -> bool:
-        if talk.is_over or talk.guess or talk.n_unheard < LEAST_NEW:
-            return False  # a guess at how it ends is a draft, too
+        if talk.is_over or talk.is_guessed or talk.n_unheard < LEAST_NEW:
+            return False  # the guess is a draft, too
         return (self.wait(talk, now) or 0.0) <= 0.0
 
     def is_late(self, talk: Talk, now: float) -> bool:
@@ -122,7 +131,7 @@ class RepeatingDrafter:
         heard = self._recognizer.recognize([state.window for state in states])
         took = clock() - begun
         for due, state, segment in zip(dues, states, heard, strict=True):
-            segments = joined(state, segment)
+            segments = [one for one in joined(state, segment) if one.end > due.talk.final_until]
             due.talk.state = self.settled(Again(tuple(segments), state.window, begun, took), state.settled)
             words = tuple(word for one in segments for word in one.words)
             due.talk.show(Draft(words, 0), state.window.end)
@@ -133,7 +142,7 @@ class RepeatingDrafter:
             return Again((), last_of(new, self._longest))
         samples = np.concatenate([again.window.samples, new.samples])
         whole = Audio(samples, again.window.start, overlap=again.window.overlap)
-        return replace(again, window=last_of(whole, self._longest + LATE))
+        return replace(again, window=last_of(whole, self._most))
 
     def settled(self, again: Again, before: tuple[Segment, ...]) -> Again:
         """What the next draft goes on from. again: with all that this one made. before: what was settled till now."""
@@ -148,7 +157,8 @@ def last_of(audio: Audio, seconds: float) -> Audio:
     if len(audio.samples) <= n_samples:
         return audio
     n_left_out = len(audio.samples) - n_samples
-    return Audio(audio.samples[n_left_out:], audio.start + n_left_out / SAMPLE_RATE)
+    left_out = n_left_out / SAMPLE_RATE
+    return Audio(audio.samples[n_left_out:], audio.start + left_out, overlap=max(0.0, audio.overlap - left_out))
 
 
 def joined(state: Again, segment: Segment) -> list[Segment]:

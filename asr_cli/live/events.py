@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asr_cli.transcript import Draft, Segment, Word
+from asr_cli.transcript import Draft, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ Event = Partial | Final | Over
 Emit = Callable[[Event], None]
 
 
-def after(words: tuple[Word, ...], second: float) -> tuple[Word, ...]:
-    """The words said after that second, by their middles."""
-    return tuple(word for word in words if (word.start + word.end) / 2 > second)
+def after(draft: Draft, second: float) -> Draft:
+    """What was said after that second, words by their middles."""
+    words = tuple(word for word in draft.words if (word.start + word.end) / 2 > second)
+    return Draft(words, max(0, draft.n_final - (len(draft.words) - len(words))))

@@ -6,6 +6,7 @@ So nothing waits for a reader that waits for sound, and a stop is heeded at once
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from asr_cli.audio import Audio
@@ -52,6 +53,7 @@ class Listening:
                    for name, target in (("read", self._read), ("hear", self._hear))]  # fmt: skip
         for thread in threads:
             thread.start()
+        *_, hearing = threads
         n_over = 0
         try:
             while not (self._is_heard.is_set() and n_over == self._captioner.n_utterances):
@@ -60,6 +62,8 @@ class Listening:
                 yield event
         finally:
             self._is_left.set()
+            self._captioner.leave()
+            hearing.join()  # a thread in the middle of a network would bring the interpreter down at its end
         if self._failure_here is not None:
             raise self._failure_here
 
@@ -101,14 +105,17 @@ class Listening:
             self._captioner.finish()
         except BaseException as error:
             self._failure_here = error
+            with suppress(Exception):
+                self._captioner.break_off()
         self._is_heard.set()
         self._events.put(None)
 
     def _next_block(self) -> Audio | None:
-        """None when the stream is over, or was stopped and all that was read of it has been heard."""
-        while True:
+        """None when the stream is over or left, or was stopped and all that was read of it has been heard."""
+        while not self._is_left.is_set():
             try:
                 return self._blocks.get(timeout=LOOK)
             except queue.Empty:
                 if self._is_stopped:
-                    return None
+                    break
+        return None

@@ -54,10 +54,13 @@ class Report:
 
 
 class Stats:
-    """Of one stream. Every method may be called from any thread."""
+    """Of one stream. Every method may be called from any thread.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
+    is_paced: whether the stream comes at the pace of speech; what comes as fast as it is taken is never behind.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, is_paced: bool = True) -> None:
+        self.clock, self.is_paced = clock, is_paced
         self.duration = 0.0
         self.n_late = 0
         self.n_without_drafts = 0
@@ -121,6 +124,11 @@ class Stats:
         finally:
             with self._lock:
                 self._busy[kind] += self.clock() - begun
+
+    def delays(self, name: str) -> list[float]:
+        """What was measured of "first_word", "draft", "final" or "after_speech"."""
+        with self._lock:
+            return list(self._delays[name])
 
     def report(self) -> Report:
         with self._lock:

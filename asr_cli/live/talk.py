@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,8 @@ class Talk:
     state: Any = None  # the drafter's
     gives_up: bool = False  # no more drafts: they came too late
     is_left_out: bool = False  # at some time there was none for lack of time
-    _final_until: float = 0.0
-    _shown: Draft | None = None
+    final_until: float = 0.0  # what was said before is final
+    _shown: Partial | None = None
     _is_done: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,6 +58,12 @@ class Talk:
         return Audio(np.concatenate([part.samples for part in parts]), start=parts[0].start)
 
     @property
+    def is_guessed(self) -> bool:
+        """Whether the finals' recogniser hears all of it in one, should it be over now."""
+        guess = self.guess
+        return len(guess) == 1 and guess[0].start == self.start
+
+    @property
     def n_unheard(self) -> float:
         """Seconds that no draft has heard yet."""
         return sum(part.duration for part in self.unheard)
@@ -67,15 +73,17 @@ class Talk:
         with self._lock:
             if self._is_done or not self.is_shown:
                 return
-            words = after(draft.words, self._final_until)
-            n_final = max(0, draft.n_final - (len(draft.words) - len(words)))
-            shown = written([Segment(words)], self.finishers)
+            rest = after(draft, self.final_until)
+            shown = written([Segment(rest.words)], self.finishers)
             words = shown[0].words if shown else ()
-            partial = Partial(self.id, Draft(words, min(n_final, len(words))), heard)
+            partial = Partial(self.id, Draft(words, min(rest.n_final, len(words))), heard)
             self.stats.partial(partial)
-            if partial.draft != self._shown:  # the same again is no news
-                self._shown = partial.draft
-                self.emit(partial)
+            self._tell(partial)
+
+    def _tell(self, partial: Partial) -> None:
+        if self._shown is None or partial.draft != self._shown.draft:  # the same again is no news
+            self._shown = partial
+            self.emit(partial)
 
     def conclude(self, segments: Sequence[Segment], *, over: bool) -> None:
         """Tell what is final of it; over: that is all."""
@@ -84,7 +92,7 @@ class Talk:
             if over:
                 finals += self.conclusion.end()
             for segment in finals:
-                self._final_until = max(self._final_until, segment.end)
+                self.final_until = max(self.final_until, segment.end)
                 final = Final(self.id, segment)
                 self.stats.final(final)
                 self.emit(final)
@@ -93,3 +101,5 @@ class Talk:
                 self.known.clear()
                 self.stats.over(self.id, without_drafts=self.is_left_out)
                 self.emit(Over(self.id))
+            elif finals and self._shown is not None:  # no words stand there twice until the next draft
+                self._tell(replace(self._shown, draft=after(self._shown.draft, self.final_until)))

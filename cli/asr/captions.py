@@ -60,10 +60,19 @@ class Lines:
         pass
 
     def final(self, final: "Final") -> None:
-        print(final.segment.text, file=self._out, flush=True)
+        say(final.segment.text, self._out)
 
     def over(self, utterance: int) -> None:
         pass
+
+
+def say(line: str, out: TextIO) -> None:
+    try:
+        print(line, file=out, flush=True)
+    except BrokenPipeError:  # who reads has seen enough
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to standard output: {error.strerror}; choose another place with -o") from error
 
 
 class JsonLines:
@@ -75,7 +84,7 @@ class JsonLines:
         self._drafted: set[int] = set()  # utterances with a draft that no final has taken the place of
 
     def partial(self, partial: "Partial") -> None:
-        self._drafted.add(partial.id)
+        (self._drafted.add if partial.text else self._drafted.discard)(partial.id)
         self._print({"type": "partial", "id": partial.id, "start": round(partial.start, 3), "end": None,
                      "text": partial.text})  # fmt: skip
 
@@ -94,16 +103,17 @@ class JsonLines:
         self._print({"type": "stats", **report})
 
     def _print(self, item: dict[str, Any]) -> None:
-        print(json.dumps(item, ensure_ascii=False), file=self._out, flush=True)
+        say(json.dumps(item, ensure_ascii=False), self._out)
 
 
 class File:
     """Subtitles or text, written as it goes."""
 
     def __init__(self, path: Path, layout: Layout, stack: ExitStack) -> None:
-        self._path = path
+        self._path, self._is_broken = path, False
         try:
-            self._file = stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
+            self._file = path.open("w", encoding="utf-8", newline="\n")
+            stack.callback(self._close)
             self._output: Output = start(path.suffix.lstrip(".").lower(), self._file, layout)
         except OSError as error:
             raise self._trouble(error) from error
@@ -118,12 +128,23 @@ class File:
         pass
 
     def finish(self, info: Info) -> None:
-        self._write(lambda: self._output.finish(info))
+        """The last cue; nothing where writing failed already."""
+        if not self._is_broken:
+            self._write(lambda: self._output.finish(info))
+
+    def _close(self) -> None:
+        was_broken = self._is_broken
+        try:
+            self._write(self._file.close)
+        except OutputError:
+            if not was_broken:  # else it was told, and this is the same once more
+                raise
 
     def _write(self, what: Callable[[], None]) -> None:
         try:
             what()
         except OSError as error:
+            self._is_broken = True
             raise self._trouble(error) from error
 
     def _trouble(self, error: OSError) -> OutputError:

@@ -16,6 +16,7 @@ from rich.console import Console as Wrapper
 from rich.text import Text
 
 DIM, PLAIN, ERASE_BELOW = "\x1b[2m", "\x1b[0m", "\x1b[J"
+UNKNOWN_WIDTH = 80  # columns, where a terminal says that it has none: nobody told it
 MOST_ROWS = 3  # of a draft: its end is what is new
 METER = "▁▂▃▄▅▆▇█"
 QUIETEST, LOUDEST = -60.0, 0.0  # dBFS, the ends of the meter
@@ -30,7 +31,7 @@ class Screen:
         self, out: TextIO, *, meter: Callable[[], float] | None = None, width: Callable[[], int] | None = None
     ) -> None:
         self._out, self._meter = out, meter
-        self._width = width or (lambda: os.get_terminal_size(out.fileno()).columns)
+        self._width = width or (lambda: os.get_terminal_size(out.fileno()).columns or UNKNOWN_WIDTH)
         self._draft = ""
         self._rows: list[str] = []  # what is drawn now
         self._levels: deque[float] = deque([QUIETEST] * N_BARS, maxlen=N_BARS)

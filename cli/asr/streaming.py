@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -67,9 +67,9 @@ def caption(
     layout = make_layout(request)
     files = [File(path, layout, stack) for path in live.output or []]
     session = stack.enter_context(LiveSession(options))
-    stats = Stats()
+    stats = Stats(is_paced=source.is_paced)
     blocks = source.begin(stack, stop)
-    with ExitStack() as drawn:
+    with finishing(files, session, stats), ExitStack() as drawn:
         shown = shown_on(source, live, console, drawn)
         announce(source, session, console)
         # A source that can be stopped is asked to, and what it has heard by then still comes.
@@ -80,11 +80,19 @@ def caption(
             shown.tick()
             if stop.is_set() and source.stop is not None:
                 source.stop()
-    for file in files:
-        file.finish(info(session, stats))
     if live.stats:
         tell_stats(stats, shown.place, console, paced=source.is_paced)
     return INTERRUPTED if stop.is_set() and source.has_end else 0
+
+
+@contextmanager
+def finishing(files: Sequence[File], session: "LiveSession", stats: "Stats") -> Iterator[None]:
+    """However the stream ends, the files have all that was final by then."""
+    try:
+        yield
+    finally:
+        for file in files:
+            file.finish(info(session, stats))
 
 
 class Shown:
