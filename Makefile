@@ -69,7 +69,7 @@ bench-growth: $(VENV)/.installed
 parity: $(VENV)/.installed
 	$(PY) tests/benchmarks/paraformer_parity.py $(MODELS)/paraformer-large $(PEERS)
 	$(PY) tests/benchmarks/streaming_parity.py $(MODELS)/paraformer-large-online $(PEERS)
-	$(PY) tests/benchmarks/uniasr_parity.py $(MODELS)/uniasr $(PEERS)
+	$(PY) tests/benchmarks/uniasr_parity.py $(MODELS)/uniasr $(PEERS) $(AUDIO)
 	$(PY) tests/benchmarks/punctuation_parity.py $(PEERS)
 
 vad-train: $(VENV)/.installed

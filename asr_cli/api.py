@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from asr_cli.live.events import Event
 
 
+STREAM_AHEAD = 300.0  # s of speech; a live source hardly ever waits, and one that is not live does not fill the memory
+
+
 class Options(TypedDict, total=False):
     """The fields of `ModelOptions` and `ReadOptions`, which say what they mean; a test holds them equal."""
 
@@ -74,7 +77,7 @@ def captions(blocks: Iterable[Audio], models: ModelOptions, final_model: str | N
     from asr_cli.live.session import LiveOptions, LiveSession
 
     with LiveSession(LiveOptions(models=models, final_model=final_model, drafts=drafts)) as session:
-        yield from (event for event in session.listen(blocks, ahead=None) if event is not None)
+        yield from (event for event in session.listen(blocks, ahead=STREAM_AHEAD) if event is not None)
 
 
 def listen(source: Source, models: ModelOptions, reading: ReadOptions) -> Iterator[Segment]:

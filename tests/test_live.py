@@ -283,7 +283,7 @@ class Slow(InstantRecognizer):
 
 
 def test_who_falls_behind_says_so_and_leaves_out_drafts_never_speech(monkeypatch, caplog):
-    monkeypatch.setattr("asr_cli.live.desk.BEHIND", 0.3)
+    monkeypatch.setattr("asr_cli.live.worker.BEHIND", 0.3)
     votes, samples = speech(*[1.0, 1.2] * 8, 1.0)
 
     def paced():
@@ -311,7 +311,7 @@ def test_a_stream_whose_drafts_are_final_says_that_it_is_behind_unless_it_came_a
             time.sleep(0.1)
             return super().hear(chunks)
 
-    monkeypatch.setattr("asr_cli.live.desk.BEHIND", 2.0)
+    monkeypatch.setattr("asr_cli.live.worker.BEHIND", 2.0)
     votes, samples = speech(0.5, 6, 2, 4, 1)
     monkeypatch.setattr(logging.getLogger("asr"), "propagate", True)
     with desk_of("one pass", stream=Sleepy()) as desk:

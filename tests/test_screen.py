@@ -115,3 +115,21 @@ def test_the_meter_stands_below_the_draft_and_is_gone_in_the_end(width):
     screen.line("[00:01.0] 你好。")
     screen.close()
     assert shown(terminal.rows) == "[00:01.0]你好。"
+
+
+def test_what_a_signal_handler_says_while_the_screen_is_drawn_comes_after_it():
+    terminal = Terminal(40)
+    screen = Screen(terminal, width=lambda: 40)
+    write, said = terminal.write, []
+
+    def interrupted(text):
+        if not said:
+            said.append(screen.line("stopping"))
+        return write(text)
+
+    terminal.write = interrupted
+    screen.draft("你好")
+    screen.line("[00:01.0] 你好。")
+    screen.draft("")
+    assert next(row for row in terminal.rows if row.strip()) == "stopping"
+    assert shown(terminal.rows) == "stopping[00:01.0]你好。"

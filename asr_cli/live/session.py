@@ -65,6 +65,10 @@ class LiveSession:
             self.drafted_by = card.name
         # What streams makes its last draft of an utterance final; nobody hears the same twice.
         self.is_one_pass = options.final_model is None and isinstance(recognizer, StreamingRecognizer)
+        if not self.is_one_pass and not isinstance(recognizer, Recognizer):
+            raise UsageError(
+                f"model {self.session.card.name!r} hears streams only: it cannot make finals of what is over"
+            )
         drafter: Drafter | None = None
         if isinstance(drafting, StreamingRecognizer) and (options.drafts or self.is_one_pass):
             drafter = StreamingDrafter(drafting, final=self.is_one_pass)

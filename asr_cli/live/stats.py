@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from asr_cli.live.events import Final, Partial
 
-MEMORY = 3000  # blocks whose arrival is remembered: minutes
+MEMORY = 20_000  # blocks whose arrival is remembered: minutes
 N_KEPT = 20_000  # measurements of each kind
 
 

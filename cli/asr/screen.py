@@ -37,11 +37,14 @@ class Screen:
         self._levels: deque[float] = deque([QUIETEST] * N_BARS, maxlen=N_BARS)
         self._begun = self._ticked = time.monotonic()
         self._lock = threading.RLock()
+        self._is_drawing = False
+        self._interjected: deque[str] = deque()  # by a signal handler, in the middle of drawing
 
     def line(self, text: str) -> None:
         """Print a line that stays."""
         with self._lock:
-            self._draw(text + "\n")
+            self._interjected.append(text + "\n")
+            self._draw()
 
     def draft(self, text: str) -> None:
         """Show this as what is being said."""
@@ -65,8 +68,20 @@ class Screen:
             self._draft, self._meter = "", None
             self._draw()
 
-    def _draw(self, above: str = "") -> None:
+    def _draw(self) -> None:
+        if self._is_drawing:
+            return
+        self._is_drawing = True
+        try:
+            self._redraw()
+            while self._interjected:
+                self._redraw()
+        finally:
+            self._is_drawing = False
+
+    def _redraw(self) -> None:
         width = max(2, self._width())
+        above = "".join(self._interjected.popleft() for _ in range(len(self._interjected)))
         erased = erase(self._rows, width)
         self._rows = [*tail(self._draft, width - 1), *self._status(width - 1)]
         area = "\n".join(f"{DIM}{row}{PLAIN}" for row in self._rows)

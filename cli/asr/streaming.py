@@ -18,7 +18,7 @@ from asr.run import Request, make_layout, model_options, reading_options, refuse
 from asr.screen import Screen
 from asr.sources import Source, list_microphones, open_source
 from asr.stream_options import LiveFlags
-from asr_cli.errors import UsageError
+from asr_cli.errors import AsrError, UsageError
 from asr_cli.subtitles.writers import WRITERS, Info
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def caption(
     from asr_cli.live.session import LiveSession
     from asr_cli.live.stats import Stats
 
-    recorder = stack.enter_context(Recorder(live.save_audio)) if live.save_audio else None
+    keeper = Keeper(stack.enter_context(Recorder(live.save_audio)) if live.save_audio else None, console)
     layout = make_layout(request)
     files = [File(path, layout, stack) for path in live.output or []]
     session = stack.enter_context(LiveSession(options))
@@ -74,7 +74,7 @@ def caption(
         announce(source, session, console)
         # A source that can be stopped is asked to, and what it has heard by then still comes.
         to_leave = stop if source.stop is None else None
-        for event in session.listen(kept(blocks, recorder), stats=stats, ahead=source.ahead, stop=to_leave):
+        for event in session.listen(keeper.kept(blocks), stats=stats, ahead=source.ahead, stop=to_leave):
             if event is not None:
                 tell(event, [shown.place, *files])
             shown.tick()
@@ -82,6 +82,8 @@ def caption(
                 source.stop()
     if live.stats:
         tell_stats(stats, shown.place, console, paced=source.is_paced)
+    if keeper.has_failed:
+        return 1
     return INTERRUPTED if stop.is_set() and source.has_end else 0
 
 
@@ -126,12 +128,26 @@ def announce(source: Source, session: "LiveSession", console: Console) -> None:
         console.notice(f"listening to {source.name} with {models}; Ctrl-C stops")
 
 
-def kept(blocks: Iterable["Audio"], recorder: "Recorder | None") -> Iterator["Audio"]:
-    """The same blocks, each on its way into the recording, too."""
-    for block in blocks:
-        if recorder is not None:
+class Keeper:
+    """Keeps what is heard, if it is to be kept. Where that fails, captions go on; who speaks cannot say it again."""
+
+    def __init__(self, recorder: "Recorder | None", console: Console) -> None:
+        self._recorder, self._console = recorder, console
+        self.has_failed = False
+
+    def kept(self, blocks: Iterable["Audio"]) -> Iterator["Audio"]:
+        """The same blocks, each on its way into the recording, too."""
+        for block in blocks:
+            if self._recorder is not None:
+                self._keep(block, self._recorder)
+            yield block
+
+    def _keep(self, block: "Audio", recorder: "Recorder") -> None:
+        try:
             recorder.add(block)
-        yield block
+        except AsrError as error:
+            self.has_failed = True
+            self._console.error(f"{error}; captions go on", error.code)
 
 
 def tell_stats(stats: "Stats", place: Place, console: Console, *, paced: bool) -> None:
