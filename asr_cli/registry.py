@@ -46,11 +46,12 @@ class ModelCard:
     hotwords: bool = False
     prompt: bool = False
     translate: bool = False
+    aliases: tuple[str, ...] = ()  # other names that people know it by
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it answers to: its name, and its ids on the hubs."""
-        return tuple(name for name in (self.name, self.modelscope, self.huggingface) if name)
+        """What it answers to: its name, its other names, and its ids on the hubs."""
+        return tuple(name for name in (self.name, *self.aliases, self.modelscope, self.huggingface) if name)
 
 
 FUNASR_LICENSE = "FunASR Model Licence 1.1"

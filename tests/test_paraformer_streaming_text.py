@@ -1,9 +1,7 @@
 """Live text of the streaming Paraformer, and how it gets to whoever asks for it."""
 
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,21 +13,21 @@ from asr_plugins.paraformer.look import look
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr_cli import catalog, registry
 from asr_cli.audio import Audio
 from asr_cli.models.paraformer_streaming import Chunks
 from asr_cli.protocols import Chunk, Recognizer, StreamingRecognizer
 from asr_cli.registry import LoadOptions
 from asr_cli.text.words import Piece, join
-from tests.tools.small_paraformer import STREAMING, VARIANTS, sounds, talkative, write_folder
+from tests.tools.small_paraformer import VARIANTS, sounds
+from tests.tools.small_streaming import FACTS, streaming_folder
 
-FACTS = json.loads((Path(__file__).parent / "golden" / "funasr_streaming.json").read_text(encoding="utf-8"))
 PIECES = ["你", "好", "hel@@", "lo", "world", "i", "b", "m", "a", "3", ".", "'s", "plan", "<unk>", None, "（", "%"]
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    weights = talkative((name, tuple(shape)) for name, shape in FACTS["shapes"].items())
-    return write_folder(tmp_path_factory.mktemp("streaming") / "model", STREAMING, weights)
+    return streaming_folder(tmp_path_factory.mktemp("streaming") / "model")
 
 
 def tokens(texts, gap=3.0):
@@ -130,6 +128,12 @@ def test_a_folder_says_that_it_hears_live(folder, tmp_path):
         card = look(tmp_path / variant)
         assert card is None or not card.streaming
     assert [card.name for card in CARDS if card.streaming] == ["paraformer-streaming", "paraformer-streaming-small"]
+
+
+@pytest.mark.parametrize("name", ["paraformer-zh-streaming", "funasr/paraformer-zh-streaming"])
+def test_it_answers_to_the_name_that_funasr_gives_it(name):
+    assert registry.find(name)[1].name == catalog.find(name).card.name == "paraformer-streaming"
+    assert name in registry.known_names()
 
 
 def test_a_file_is_transcribed_with_it(folder, tmp_path):

@@ -9,12 +9,11 @@ from asr_cli.checkpoint import fill
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LowFrameRate
 from asr_cli.models.uniasr import WEIGHTS, Heard, Piece
-from asr_cli.models.uniasr_decoding import Decoded, fire
 from asr_cli.models.uniasr_folder import build, read_config, read_folder, read_frontend
 from asr_cli.models.uniasr_search import Beam, Hypothesis, Token, is_hopeless
 from asr_cli.models.uniasr_times import token_times
 from asr_cli.nn.chunk import Chunking, ChunkRows, cut
-from asr_cli.nn.cif import integrate_and_fire
+from asr_cli.nn.cif import Begun, integrate_and_fire
 from asr_cli.nn.rows import Rows
 from tests.tools.small_uniasr import MODES, VARIANTS, config, seeded, sounds, write_folder
 
@@ -90,9 +89,9 @@ def test_every_tensor_between_features_and_tokens_is_funasrs(folders, arrays, mo
         assert np.abs(chunks.encoded.numpy() - theirs).max() <= TOLERANCE
         heard = np.flatnonzero(arrays[f"{key}/alphas"])
         assert np.abs(alphas.numpy() - arrays[f"{key}/alphas"][heard]).max() <= TOLERANCE
-        fired = fire(chunks.heard, alphas, chunks.frames, [Decoded(Beam(torch.zeros(0)), chunks.encoded[0] * 0)])
+        fired = integrate_and_fire(chunks.heard, alphas, chunks.frames)
         embeds = arrays[f"{key}/embeds"][: int(found.total)]
-        assert np.abs(fired.embeds[0].numpy() - embeds).max(initial=0) <= TOLERANCE
+        assert np.abs(fired.embeds.numpy() - embeds).max(initial=0) <= TOLERANCE
 
 
 def inside(folder, monkeypatch, mode, index):
@@ -225,29 +224,34 @@ def test_firing_goes_on_where_it_stopped(seed):
     lengths = rng.integers(0, 60, 4).tolist()
     rows = Rows(lengths)
     x, alphas = torch.randn(rows.n_rows, 3), torch.rand(rows.n_rows) * rng.random()
-    begun = [Decoded(Beam(torch.zeros(0)), torch.zeros(3)) for _ in lengths]
-    whole = fire(x, alphas, rows, begun)
-    known = integrate_and_fire(x, alphas, rows)
-    torch.testing.assert_close(torch.cat(whole.embeds), known.embeds, atol=1e-5, rtol=1e-5)
+    whole = integrate_and_fire(x, alphas, rows)
     cuts = [sorted(rng.integers(0, length + 1, 2).tolist()) for length in lengths]
     embeds, frames = [[] for _ in lengths], [[] for _ in lengths]
-    states = begun
+    begun = None
     for part in range(3):
         spans = [
             ([0, *cut, length][part], [0, *cut, length][part + 1]) for cut, length in zip(cuts, lengths, strict=True)
         ]
         own = [value[start:end] for value, (start, end) in zip(rows.split(x), spans, strict=True)]
         weight = [value[start:end] for value, (start, end) in zip(rows.split(alphas), spans, strict=True)]
-        found = fire(torch.cat(own), torch.cat(weight), Rows([len(one) for one in own]), states)
+        parts = Rows([len(one) for one in own])
+        found = integrate_and_fire(torch.cat(own), torch.cat(weight), parts, begun=begun)
         for index, (start, _) in enumerate(spans):
-            embeds[index].append(found.embeds[index])
-            frames[index] += [start + frame for frame in found.frames[index]]
-        states = [
-            Decoded(Beam(torch.zeros(0)), rest, total) for rest, total in zip(found.rests, found.totals, strict=True)
-        ]
-    assert frames == list(whole.frames)
-    for one, other in zip(embeds, whole.embeds, strict=True):
+            embeds[index].append(found.rows.split(found.embeds)[index])
+            frames[index] += [start + frame for frame in parts.split(found.fires)[index].nonzero().flatten().tolist()]
+        begun = found.begun
+    assert frames == [fires.nonzero().flatten().tolist() for fires in rows.split(whole.fires)]
+    assert torch.equal(begun.weights, whole.begun.weights)
+    torch.testing.assert_close(begun.embeds, whole.begun.embeds, atol=1e-5, rtol=1e-5)
+    for one, other in zip(embeds, whole.rows.split(whole.embeds), strict=True):
         torch.testing.assert_close(torch.cat(one), other, atol=1e-5, rtol=1e-5)
+
+
+def test_a_sum_that_goes_on_counts_only_what_is_new():
+    x, alphas = torch.ones(4, 2), torch.tensor([0.5, 0.25, 0.5, 0.75])
+    found = integrate_and_fire(x, alphas, Rows([2, 2]), begun=Begun(torch.tensor([7.5, 3.0]), torch.zeros(2, 2)))
+    assert found.fires.tolist() == [True, False, False, True] and found.rows.lengths == (1, 1)
+    assert found.begun.weights.tolist() == [8.25, 4.25]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class LiveSession:
         self.is_one_pass = options.final_model is None and isinstance(recognizer, StreamingRecognizer)
         if not self.is_one_pass and not isinstance(recognizer, Recognizer):
             raise UsageError(
-                f"model {self.session.card.name!r} hears streams only: it cannot make finals of what is over"
+                f"model {self.session.card.name!r} only streams: it cannot hear what is over again"
             )
         drafter: Drafter | None = None
         if isinstance(drafting, StreamingRecognizer) and (options.drafts or self.is_one_pass):

@@ -1,4 +1,4 @@
-"""A light look into a folder of FunASR's layout: no torch, no weights."""
+"""A light look at FunASR's networks, and into a folder of its layout: no torch, no weights."""
 
 import json
 import os
@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+DEVICES = ("cpu", "cuda", "mps")  # that any of them runs on
+COMPUTE_TYPES = ("float32", "bfloat16", "float16", "int8")  # that any of them can be put into
 CONFIG = "config.yaml"
+VOCABULARIES = ("tokens.json", "tokens.txt")
 MODEL = re.compile(r"^model:\s*['\"]?(\w+)", re.MULTILINE)
 RATE = re.compile(r"^\s+fs:\s*(\d+)", re.MULTILINE)
 
@@ -28,6 +31,18 @@ def kind_of(config: str) -> str:
 def rate_of(config: str) -> int:
     rate = RATE.search(config)
     return int(rate[1]) if rate else 16_000
+
+
+def read_vocabulary(folder: Path) -> str | None:
+    """What the tokens of the vocabulary are written with; None without one that can be read."""
+    for name in (*named(folder, "token_list"), *VOCABULARIES):
+        try:
+            # JSON may hold its characters escaped.
+            text = (folder / name).read_text(encoding="utf-8", errors="replace")
+            return "".join(json.loads(text)) if name.endswith("json") else text
+        except (OSError, ValueError, TypeError):
+            continue
+    return None
 
 
 def named(folder: Path, *keys: str) -> Iterator[str]:

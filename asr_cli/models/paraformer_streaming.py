@@ -267,8 +267,11 @@ def last(before: Tensor, new: Tensor) -> Tensor:
 
 
 def apart(begun: Begun) -> Iterator[Begun]:
-    """Of each stream its own; not a view, which would hold on to the others'."""
-    pairs = zip(begun.weights.split(1), begun.embeds.split(1), strict=True)
+    """Of each stream its own; not a view, which would hold on to the others'. Of the sum only what no token was made
+    of: the sum of a week could not be read in float32."""
+    # What float32 rounds up to a token leaves less than nothing.
+    rests = (begun.weights - begun.weights.float().floor()).clamp(min=0)
+    pairs = zip(rests.split(1), begun.embeds.split(1), strict=True)
     return (Begun(weight.clone(), embed.clone()) for weight, embed in pairs)
 
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asr_cli.errors import damaged
 from asr_cli.models.uniasr_decoder import Memory, ScamaDecoder
 from asr_cli.models.uniasr_search import Beam, Task, search
 from asr_cli.nn.chunk import ChunkRows, Chunks
-from asr_cli.nn.cif import Alphas
-from asr_cli.nn.rows import Rows
+from asr_cli.nn.cif import Alphas, Begun, integrate_and_fire
 
 RELAXED = 5  # tokens there may be beyond those that fired; the value FunASR decodes with
 
@@ -42,26 +40,40 @@ def decode(
     silence = chunks.encoded.new_zeros(chunks.encoded.shape[1])
     begun = [state or Decoded(Beam(decoder.past()), silence) for state in states]
     alphas = predictor(chunks.encoded, chunks.rows)[chunks.own]
-    fired = fire(chunks.heard, alphas, chunks.frames, begun)
+    fired = integrate_and_fire(chunks.heard, alphas, chunks.frames, begun=together(begun))
+    totals = fired.begun.weights.tolist()
+    frames = [part.nonzero().flatten().tolist() for part in chunks.frames.split(fired.fires.cpu())]
     shelf = Shelf(chunks)
     tasks = [
         Task(state.beam, heard, shelf.put(places, state.chunk), longest(total, final=final))
         for state, heard, places, total, final in zip(
-            begun, fired.embeds, fired.chunks(chunks), fired.totals, finals, strict=True
+            begun, fired.rows.split(fired.embeds), chunks_at(frames, chunks), totals, finals, strict=True
         )
     ]
     beams = search(decoder, tasks, shelf.memory(decoder))
     return [
         Decoded(
             beams[index],
-            fired.rests[index],
-            fired.totals[index],
-            (*state.fires, *(state.n_frames + frame for frame in fired.frames[index])),
+            fired.begun.embeds[index].clone(),
+            totals[index],
+            (*state.fires, *(state.n_frames + frame for frame in frames[index])),
             shelf.pieces[tasks[index].chunks[-1]].clone() if tasks[index].chunks else None,
             state.n_frames + chunks.frames.lengths[index],
         )
         for index, state in enumerate(begun)
     ]
+
+
+def together(states: Sequence[Decoded]) -> Begun:
+    """Where all of them stopped. Their sums go on, so that however an utterance is divided its tokens are the same."""
+    totals = torch.tensor([state.total for state in states], dtype=torch.float64)
+    return Begun(totals, torch.stack([state.rest for state in states]))
+
+
+def chunks_at(frames: Sequence[list[int]], chunks: Chunks) -> list[list[int]]:
+    """In which chunk each token of each utterance was complete, from the frames at which they were."""
+    parts = (part.tolist() for part in chunks.frames.split(chunks.chunk_of.cpu()))
+    return [[part[frame] for frame in some] for part, some in zip(parts, frames, strict=True)]
 
 
 def longest(total: float, *, final: bool) -> int | None:
@@ -97,46 +109,3 @@ class Shelf:
             return Memory((), (), torch.zeros(0))
         encoded = torch.cat(self.pieces)
         return decoder.memorize(encoded, ChunkRows([len(piece) for piece in self.pieces], encoded.device))
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """What integrate-and-fire made of each utterance's next frames: tokens (U, D), the frames at which they were
-    complete, and what goes on."""
-
-    embeds: tuple[Tensor, ...]
-    frames: tuple[list[int], ...]
-    totals: tuple[float, ...]
-    rests: tuple[Tensor, ...]
-
-    def chunks(self, chunks: Chunks) -> list[list[int]]:
-        """In which chunk each token was complete."""
-        parts = (part.tolist() for part in chunks.frames.split(chunks.chunk_of))
-        return [[part[frame] for frame in frames] for part, frames in zip(parts, self.frames, strict=True)]
-
-
-def fire(x: Tensor, alphas: Tensor, rows: Rows, begun: Sequence[Decoded]) -> Fired:
-    """As asr_cli.nn.cif.integrate_and_fire, going on from where it was, and never with another sum than if it had
-    heard everything at once: by the sum are tokens told."""
-    exact = torch.float32 if x.device.type == "mps" else torch.float64
-    before = torch.tensor([state.total for state in begun], dtype=exact, device=x.device)
-    running = torch.cat([before.unsqueeze(1), rows.padded(alphas.to(exact))], dim=1).cumsum(1)  # (B, 1 + longest)
-    sums = rows.unpadded(running[:, 1:]).float()
-    n_after, n_begun = sums.floor().long(), before.float().floor().long()
-    n_before = torch.where(rows.positions == 0, n_begun[rows.owners], n_after.roll(1))
-    fires = n_after > n_before
-    over = torch.where(fires, sums - n_after, 0.0)  # what goes over to the next token
-    totals = running.gather(1, rows.counts.unsqueeze(1)).squeeze(1)
-    if not totals.isfinite().all():
-        raise damaged("the model")
-    slots = Rows(((totals.float().floor().long() - n_begun) + 1).tolist(), rows.device)  # and one that hangs
-    begins = slots.counts.cumsum(0) - slots.counts
-    embeds = x.new_zeros(slots.n_rows, x.shape[1])
-    embeds[begins] = torch.stack([state.rest for state in begun])
-    first = (begins - n_begun)[rows.owners]
-    for weight, token in ((alphas - over, n_before), (over, n_after)):
-        embeds.index_add_(0, first + token, weight.unsqueeze(1) * x)
-    parts = slots.split(embeds)
-    frames = tuple(part.nonzero().flatten().tolist() for part in rows.split(fires))
-    ends = tuple(part[-1].clone() for part in parts)
-    return Fired(tuple(part[:-1] for part in parts), frames, tuple(totals.tolist()), ends)

@@ -37,7 +37,7 @@ class Alphas(nn.Module):
 class Fired:
     """Tokens as integrate-and-fire gives them: `embeds` (U, D), and which are of which sequence.
 
-    fires: the frames (N,) that completed one. begun: what has come together of the next.
+    fires: the frames (N,) that completed one. begun: where it stopped.
     """
 
     embeds: Tensor
@@ -48,8 +48,8 @@ class Fired:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The token that each sequence has begun: how much of it there is (B,), below 1, and its embedding (B, D) so
-    far."""
+    """How far each sequence has come: what was summed up (B,), of which every whole one has become a token, and the
+    embedding (B, D), so far, of the token that the rest has begun."""
 
     weights: Tensor
     embeds: Tensor
@@ -66,22 +66,23 @@ def integrate_and_fire(
     """
     # Summed in float64, so that hours do not drift; read in float32, as those who trained the checkpoints read it.
     exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
-    before = alphas.new_zeros(len(rows.lengths), dtype=exact) if begun is None else begun.weights.to(exact)
+    before = alphas.new_zeros(len(rows.lengths), dtype=exact) if begun is None else begun.weights.to(x.device, exact)
     total = torch.cat([before.unsqueeze(1), rows.padded(alphas.to(exact))], dim=1).cumsum(1)  # (B, 1 + longest)
     sums = rows.unpadded(total[:, 1:]).float()  # (N,)
     n_after = sums.floor().long()  # tokens complete once this frame is in
-    is_first = rows.positions == 0
-    n_before = n_after.roll(1).masked_fill(is_first, 0)
+    n_begun = before.float().floor().long()  # (B,), tokens of the frames before these
+    n_given = n_begun[rows.owners]
+    n_before = torch.where(rows.positions == 0, n_given, n_after.roll(1))
     fires = n_after > n_before
     rest = torch.where(fires, sums - n_after, 0.0)  # what goes over to the next token
     reached = total.gather(1, rows.counts.unsqueeze(1)).squeeze(1)  # (B,)
-    weights = (reached + tail).float().tolist()
-    if not all(map(math.isfinite, weights)):
+    counts = ((reached + tail).float().floor() - n_begun).tolist()
+    if not all(map(math.isfinite, counts)):
         raise damaged("the model")
-    tokens = Rows([math.floor(weight) for weight in weights], rows.device)
+    tokens = Rows([int(count) for count in counts], rows.device)
     begins = tokens.counts.cumsum(0) - tokens.counts
-    first = begins[rows.owners] if len(tokens.lengths) else n_after
-    limit = tokens.counts[rows.owners]
+    first = begins[rows.owners] - n_given
+    limit = tokens.counts[rows.owners] + n_given
     embeds = x.new_zeros(tokens.n_rows + len(tokens.lengths), x.shape[1])  # at the end what did not become tokens
     hanging = tokens.n_rows + rows.owners
     for weight, token in ((alphas - rest, n_before), (rest, n_after)):
@@ -90,8 +91,7 @@ def integrate_and_fire(
     if begun is not None:
         ends = tokens.n_rows + torch.arange(len(tokens.lengths), device=rows.device)
         embeds.index_add_(0, torch.where(tokens.counts > 0, begins, ends), begun.embeds)
-    left = Begun(reached - tokens.counts, embeds[tokens.n_rows :])
-    return Fired(embeds[: tokens.n_rows], tokens, fires, left)
+    return Fired(embeds[: tokens.n_rows], tokens, fires, Begun(reached, embeds[tokens.n_rows :]))
 
 
 def fire_frames(alphas: Tensor, threshold: float) -> Tensor:

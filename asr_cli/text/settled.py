@@ -12,10 +12,15 @@ LETTER = re.compile(r"\s*(?:[A-Za-z]|[0-9]{1,3}|&)")  # what may yet become one 
 
 def n_settled(pieces: Sequence[Piece], *, sentencepiece: bool) -> int:
     """How many words that these pieces spell are the same whatever pieces follow."""
-    borders = (at for at in range(len(pieces) - 1, 0, -1) if is_border(pieces[at - 1].text, pieces[at].text))
-    begin = next(borders, 0)
+    begin = last_border(pieces)
     closed = join(pieces[:begin], sentencepiece=sentencepiece)
     return len(closed) + n_closed(join(pieces[begin:], sentencepiece=sentencepiece))
+
+
+def last_border(pieces: Sequence[Piece]) -> int:
+    """The place of the last piece with which a word begins, whatever else is said; 0 where nobody can tell."""
+    borders = (at for at in range(len(pieces) - 1, 0, -1) if is_border(pieces[at - 1].text, pieces[at].text))
+    return next(borders, 0)
 
 
 def is_border(left: str, right: str) -> bool:

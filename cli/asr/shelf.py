@@ -63,6 +63,8 @@ def details(entry: Entry) -> Iterator[tuple[str, str]]:
     """Everything that is known of a model without asking anybody."""
     card = entry.card
     yield "name", card.name
+    if card.aliases:
+        yield "also called", ", ".join(card.aliases)
     yield "what", card.summary
     yield "kind", entry.kind
     if entry.backend is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asr_cli.models.paraformer_times import FRAME, LONGEST, SHIFT, spans
-from asr_cli.text.settled import is_border, n_closed
+from asr_cli.text.settled import last_border, n_closed
 from asr_cli.text.words import SPECIAL, Piece, join
 from asr_cli.transcript import Draft, Word
 
@@ -50,7 +50,7 @@ class Text:
         n_rows: how much of the utterance was heard. final: that was all of it.
         """
         pieces = [piece for piece in (*self.pieces, *self.closing(n_rows * ROW, final)) if piece.text not in SPECIAL]
-        n_done = next((i for i in range(len(pieces) - 1, 0, -1) if is_border(pieces[i - 1].text, pieces[i].text)), 0)
+        n_done = last_border(pieces)
         words = (*self.words, *join(pieces[:n_done], sentencepiece=sentencepiece))
         open_words = join(pieces[n_done:], sentencepiece=sentencepiece)
         n_final = len(words) + (len(open_words) if final else n_closed(open_words))

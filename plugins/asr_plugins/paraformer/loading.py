@@ -8,7 +8,7 @@ import torch
 from asr_cli import device as devices
 from asr_cli.checkpoint import forget
 from asr_cli.errors import UsageError
-from asr_cli.longform.spread import N_CORES, SpreadRecognizer
+from asr_cli.longform.spread import N_CORES, SpreadRecognizer, SpreadStreaming
 from asr_cli.models.paraformer import Hotwords, Paraformer, SeacoParaformer
 from asr_cli.models.paraformer_contextual import ContextualParaformer
 from asr_cli.models.paraformer_folder import Folder, read_folder
@@ -19,7 +19,7 @@ from asr_cli.protocols import Recognizer
 from asr_cli.registry import LoadOptions, ModelCard
 from asr_plugins.paraformer.hotwords import encode, read_lexicon
 from asr_plugins.paraformer.recognizer import ParaformerRecognizer
-from asr_plugins.paraformer.streaming import SpreadStreaming, StreamingParaformerRecognizer
+from asr_plugins.paraformer.streaming import StreamingParaformerRecognizer
 
 log = logging.getLogger("asr")
 

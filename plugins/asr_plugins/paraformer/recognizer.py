@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from asr_cli.audio import SAMPLE_RATE, Audio
-from asr_cli.errors import ModelError, damaged
+from asr_cli.errors import damaged
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LowFrameRate
 from asr_cli.features.resample import Resample
+from asr_cli.longform.halve import halving
 from asr_cli.models.paraformer import Heard, Hotwords
 from asr_cli.models.paraformer_folder import Folder
 from asr_cli.models.paraformer_times import token_spans
@@ -19,7 +20,6 @@ from asr_cli.transcript import Segment
 
 MAX_DURATION = 30.0  # s; the models were trained on less, and attention grows with the square
 BATCH_SECONDS = 1200.0  # s; what a GPU needs to be busy, and a few GB of it
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch words it, by device
 SILENT = (0, 1, 2)  # blank, start and end of sentence: tokens that are no text
 
 
@@ -40,23 +40,8 @@ class ParaformerRecognizer:
         self.lfr = LowFrameRate(folder.frontend.lfr_m, folder.frontend.lfr_n)
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
-        """One segment for each; where memory does not suffice for all of them at once, half of them at a time."""
-        if not utterances:
-            return []
-        try:
-            return self.recognize_together(utterances)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-        # Outside the handler: what the failed attempt held is still in the error's hands there.
-        release_memory(self.device)
-        if len(utterances) == 1:
-            raise ModelError(
-                f"memory does not suffice for {utterances[0].duration:.0f} s of speech at once; close what else runs,"
-                " or give --vad-max-single-segment-time 10000"
-            )
-        half = len(utterances) // 2
-        return self.recognize(utterances[:half]) + self.recognize(utterances[half:])
+        """One segment for each."""
+        return halving(self.recognize_together, utterances, self.device)
 
     @torch.inference_mode()
     def recognize_together(self, utterances: Sequence[Audio]) -> list[Segment]:
@@ -88,12 +73,3 @@ class ParaformerRecognizer:
             for (token, confidence), (start, end) in zip(said, spans, strict=True)
         ]
         return Segment(join(pieces, sentencepiece=self.vocabulary.sentencepiece))
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
-
-
-def release_memory(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -10,7 +10,7 @@ from asr_cli.audio import Audio
 from asr_cli.errors import damaged
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LfrState, LowFrameRate
-from asr_cli.longform.spread import SpreadRecognizer
+from asr_cli.longform.halve import halving
 from asr_cli.models.paraformer_folder import Folder
 from asr_cli.models.paraformer_streaming import Chunks, Said, State, StreamingParaformer, Turn
 from asr_cli.protocols import Chunk
@@ -63,6 +63,9 @@ class StreamingParaformerRecognizer:
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
         """One segment for each."""
+        return halving(self.recognize_together, utterances, self.device)
+
+    def recognize_together(self, utterances: Sequence[Audio]) -> list[Segment]:
         return [Segment(draft.words) for draft, _ in self.hear([Chunk(audio, final=True) for audio in utterances])]
 
     @torch.inference_mode()
@@ -135,19 +138,3 @@ class StreamingParaformerRecognizer:
         draft, text = hearing.text.draft(hearing.net.n_rows, final=final, sentencepiece=self.vocabulary.sentencepiece)
         # Not a view, which would hold on to all samples that came at once.
         return draft, None if final else replace(hearing, text=text, waiting=hearing.waiting.clone())
-
-
-class SpreadStreaming(SpreadRecognizer):
-    """On a processor: whole utterances are divided among threads; of what is heard live each product has them all."""
-
-    def __init__(self, recognizer: StreamingParaformerRecognizer, n_threads: int) -> None:
-        super().__init__(recognizer, n_threads)
-        self.streaming = recognizer
-
-    @property
-    def chunk_duration(self) -> float:
-        return self.streaming.chunk_duration
-
-    def hear(self, chunks: Sequence[Chunk]) -> list[tuple[Draft, Hearing | None]]:
-        torch.set_num_threads(self.n_threads)
-        return self.streaming.hear(chunks)

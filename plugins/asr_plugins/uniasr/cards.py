@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 
-from asr_cli.registry import ModelCard
+from asr_cli.models.look import COMPUTE_TYPES, DEVICES
+from asr_cli.registry import FUNASR_LICENSE, ModelCard
 
-LICENSE = "FunASR Model Licence 1.1"
-DEVICES = ("cpu", "cuda", "mps")
-COMPUTE_TYPES = ("float32", "bfloat16", "float16", "int8")
 MODES = ("normal", "fast", "offline")
 OFFLINE, ONLINE = "tensorflow1-offline", "tensorflow1-online"
 
@@ -26,7 +24,7 @@ def card(short: str, languages: tuple[str, ...], what: str, name: str, rate: int
         name=f"uniasr-{short}",
         summary=f"UniASR: {what}, streaming and not",
         languages=languages,
-        license=LICENSE,
+        license=FUNASR_LICENSE,
         sample_rate=rate,
         devices=DEVICES,
         compute_types=COMPUTE_TYPES,
