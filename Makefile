@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -87,6 +87,9 @@ stream-endurance: $(VENV)/.installed
 
 stream-many: $(VENV)/.installed
 	$(PY) tests/benchmarks/stream_many.py $(AUDIO)
+
+stream-microphone: $(VENV)/.installed
+	$(PY) tests/benchmarks/stream_microphone.py
 
 stream-terminal: $(VENV)/.installed
 	$(PY) tests/benchmarks/stream_terminal.py $(AUDIO)

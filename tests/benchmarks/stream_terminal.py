@@ -34,13 +34,13 @@ def main() -> None:
 
 
 def finals(recording: Path, folder: Path) -> list[str]:
-    command = f"{ASR} stream {recording} --model {folder} --no-punc -q --jsonl"
+    command = f"{ASR} stream {recording} --model {folder} --no-punc --compute-type float32 -q --jsonl"
     lines = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout.splitlines()
     return [event["text"] for event in map(json.loads, lines) if event["type"] == "final"]
 
 
 def watch(recording: Path, folder: Path, told: list[str], width: int, narrowed: int | None) -> None:
-    command = f"{ASR} stream {recording} --model {folder} --no-punc --simulate; echo rc=$?; sleep 60"
+    command = f"{ASR} stream {recording} --model {folder} --no-punc --compute-type float32 --simulate; echo rc=$?; sleep 60"
     tmux("new-session", "-d", "-s", SESSION, "-x", str(width), "-y", "24", command)
     n_screens = n_smeared = 0
     shots: list[str] = []
