@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.tools.mid_paraformer import write_streaming
 
 SESSION = "asr-stream-terminal"
-ASR = f"{sys.executable} -m asr"
+ASR = f"{sys.executable} -m asr stream"
+PLAIN = "--no-punc --compute-type float32"
 
 
 def main() -> None:
@@ -34,13 +35,13 @@ def main() -> None:
 
 
 def finals(recording: Path, folder: Path) -> list[str]:
-    command = f"{ASR} stream {recording} --model {folder} --no-punc --compute-type float32 -q --jsonl"
+    command = f"{ASR} {recording} --model {folder} {PLAIN} -q --jsonl"
     lines = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout.splitlines()
     return [event["text"] for event in map(json.loads, lines) if event["type"] == "final"]
 
 
 def watch(recording: Path, folder: Path, told: list[str], width: int, narrowed: int | None) -> None:
-    command = f"{ASR} stream {recording} --model {folder} --no-punc --compute-type float32 --simulate; echo rc=$?; sleep 60"
+    command = f"{ASR} {recording} --model {folder} {PLAIN} --simulate; echo rc=$?; sleep 60"
     tmux("new-session", "-d", "-s", SESSION, "-x", str(width), "-y", "24", command)
     n_screens = n_smeared = 0
     shots: list[str] = []
