@@ -21,8 +21,8 @@ from tests.tools import pulse
 
 AUDIO = Path(__file__).resolve().parents[3] / "shared" / "data" / "audio" / "en"
 NAMES = (
-    "azure_katiesteve.wav", "leopard_test.wav", "librivox_sense_0870.wav", "librivox_sense_0920.wav", "whisper_jfk.flac",
-    "lhotse_2412-153948-0000.flac",
+    "azure_katiesteve.wav", "leopard_test.wav", "librivox_sense_0870.wav", "librivox_sense_0920.wav",
+    "whisper_jfk.flac", "lhotse_2412-153948-0000.flac",
 )  # fmt: skip
 APART = 3.0  # s
 
@@ -46,9 +46,8 @@ def main() -> None:
             stream.close()
     found = scored_words(stream.text)
     wrong = sum(step != CORRECT for step in steps(expected, found))
-    print(
-        f"{len(paths)} recordings: {wrong} of {len(expected)} words differ from the files' ({wrong / len(expected):.1%})"
-    )
+    share = wrong / len(expected)
+    print(f"{len(paths)} recordings: {wrong} of {len(expected)} words differ from the files' ({share:.1%})")
     print(f"exit code {code}; {stream.events[-1]}")
 
 
