@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	$(PY) -m asr lint out/morning.srt
 
 test: $(VENV)/.installed
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/.installed
 	$(PY) -m pytest -m slow

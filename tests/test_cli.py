@@ -30,6 +30,11 @@ def asr(*arguments, stdin=None, env=None, cwd=None, preexec_fn=None, stdout=subp
     )  # fmt: skip
 
 
+# Where it does not matter who recognises: one that takes a twentieth of the time it hears.
+QUICKLY = ("--model", "quick", "--no-punc")
+QUICK = {"PYTHONPATH": str(ROOT / "tests" / "fixtures" / "quick"), "QUICK_COST": "0.05"}
+
+
 def said(result):
     return result.stderr.decode()
 
@@ -276,9 +281,10 @@ def test_nothing_of_another_recording_s_is_taken_for_a_partial_result(example, t
 
 def test_two_runs_on_one_result_notice_each_other(example, tmp_path):
     talk = long_recording(example, tmp_path)
-    first = subprocess.Popen([sys.executable, "-m", "asr", "srt", talk, "--threads", "1"], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "asr", "srt", talk, *QUICKLY]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, **QUICK, "QUICK_COST": "0.15"})
     wait_for(lambda: (tmp_path / ".long.asr-journal").exists())
-    second = asr("srt", talk)
+    second = asr("srt", talk, *QUICKLY, env=QUICK)
     assert second.returncode == 1 and "another asr is at work" in said(second)
     assert first.wait(120) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp3", "long.srt"]
@@ -309,8 +315,8 @@ def long_recording(example, folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_keeps_what_was_heard_and_the_same_command_goes_on(example, tmp_path, number):
     talk = long_recording(example, tmp_path)
-    command = [sys.executable, "-m", "asr", "srt", str(talk), "-v", "--batch-seconds", "5"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "asr", "srt", str(talk), "-v", "--batch-seconds", "5", *QUICKLY]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **QUICK})
     for line in process.stderr:
         if line.startswith("["):
             break
@@ -320,12 +326,12 @@ def test_an_interruption_keeps_what_was_heard_and_the_same_command_goes_on(examp
     assert "stopped at" in rest and "Traceback" not in rest
     assert (tmp_path / "long.part.srt").exists() and not (tmp_path / "long.srt").exists()
     assert asr("lint", tmp_path / "long.part.srt").returncode == 0
-    result = asr("srt", talk)
+    result = asr("srt", talk, *QUICKLY, env=QUICK)
     assert result.returncode == 0 and "were recognised before" in said(result)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp3", "long.srt"]
     resumed = (tmp_path / "long.srt").read_bytes()
     if number == signal.SIGINT:
-        assert asr("srt", talk, "--no-resume").returncode == 0
+        assert asr("srt", talk, "--no-resume", *QUICKLY, env=QUICK).returncode == 0
         assert (tmp_path / "long.srt").read_bytes() == resumed
 
 
@@ -342,8 +348,8 @@ def test_ctrl_c_while_a_model_loads_is_an_interruption(example, tmp_path, second
 
 def test_a_second_ctrl_c_ends_at_once_and_loses_nothing_written(example, tmp_path):
     talk = long_recording(example, tmp_path)
-    command = [sys.executable, "-m", "asr", "srt", str(talk), "-v", "--batch-seconds", "5"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "asr", "srt", str(talk), "-v", "--batch-seconds", "5", *QUICKLY]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **QUICK})
     for line in process.stderr:
         if line.startswith("["):
             break
@@ -353,7 +359,7 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing_written(example, tmp_pat
     process.stderr.read()
     assert process.wait(60) == 130
     assert (tmp_path / ".long.asr-journal").read_text().count("\n") >= 2
-    assert "were recognised before" in said(asr("srt", talk))
+    assert "were recognised before" in said(asr("srt", talk, *QUICKLY, env=QUICK))
 
 
 def test_a_second_ctrl_c_leaves_no_copy_of_a_stream_behind(example, tmp_path):

@@ -233,6 +233,14 @@ def test_sound_in_any_pieces_gives_the_same_features(rate, size):
     torch.testing.assert_close(torch.cat(found), whole, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("rate", [8000, 16_000])
+def test_what_is_remembered_of_sound_does_not_hold_on_to_all_of_it(rate):
+    ear = Ear(Frontend(fs=rate), Cmvn(torch.zeros(560), torch.ones(560)), torch.device("cpu"))
+    _, state = ear.hear(sounds()[4], None, final=False)
+    for tensor in (state.samples, state.resampled, state.frames.frames):
+        assert tensor.untyped_storage().nbytes() == tensor.nbytes
+
+
 @pytest.mark.parametrize(
     ("pieces", "expected"),
     [
@@ -270,6 +278,14 @@ def test_a_folder_is_known_by_its_configuration_and_decoded_as_its_name_says(fol
     assert look(tmp_path) is None
     backend, found = registry.find(str(folders["short"]))
     assert backend.name == "uniasr" and found.name == "short"
+
+
+def test_a_folder_that_this_program_downloaded_is_what_its_card_says(folders, tmp_path):
+    for name in ("uniasr-ja", "uniasr-yue"):
+        [known] = (card for card in CARDS if card.name == name)
+        found = look(write_folder(tmp_path / name, weights()))
+        assert (found.languages, found.modes, found.license) == (known.languages, known.modes, known.license)
+    assert look(folders["long"]).license == "unknown"  # whoever made it says so
 
 
 def test_a_mode_that_is_none_is_refused(folders):
