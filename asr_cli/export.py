@@ -24,6 +24,7 @@ from asr_cli.models.fsmn_vad import FsmnVadNet
 from asr_cli.models.graphs import ParaformerGraph, VadGraph
 from asr_cli.models.paraformer import SeacoParaformer
 from asr_cli.models.paraformer_contextual import ContextualParaformer
+from asr_cli.models.paraformer_streaming import StreamingParaformer
 from asr_cli.nn.rows import Rows
 from asr_cli.vad.weights import read_folder as read_vad
 from asr_cli.vad.weights import read_own
@@ -73,6 +74,8 @@ def export_paraformer(folder: Path, out: Path, *, int8: bool = False) -> Iterato
     checkpoint = paraformer_folder.read_folder(folder)
     if isinstance(checkpoint.net, SeacoParaformer | ContextualParaformer):
         raise ModelError(f"{str(folder)!r} {NO_HOTWORDS}")
+    if isinstance(checkpoint.net, StreamingParaformer):
+        raise ModelError(f"{str(folder)!r} is a streaming Paraformer, for which no graph is written here yet")
     n_features = checkpoint.net.config.n_features
     speech = noise(n_features)
     with torch.inference_mode():

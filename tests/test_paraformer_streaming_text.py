@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from asr_cli import catalog, registry
 from asr_cli.audio import Audio
+from asr_cli.errors import ModelError
 from asr_cli.models.paraformer_streaming import Chunks
 from asr_cli.protocols import Chunk, Recognizer, StreamingRecognizer
 from asr_cli.registry import LoadOptions
@@ -142,3 +143,13 @@ def test_a_file_is_transcribed_with_it(folder, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.strip()) > 5
+
+
+def test_no_graph_is_written_of_a_network_that_hears_in_chunks(tmp_path):
+    from asr_cli.export import export
+    from tests.tools.mid_paraformer import write_streaming
+
+    folder = write_streaming(tmp_path / "model")
+    with pytest.raises(ModelError, match="streaming"):
+        list(export(str(folder), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from asr_cli.vad.fsmn import FsmnVad
 
 N_WARM, WARM_SAMPLES = 2, 8000  # as many as are going to recognise at once; half a second
 AHEAD = 30.0  # s of speech
+DECODING = ("mode", "chunk_size", "encoder_chunk_look_back", "decoder_chunk_look_back", "refresh")
+FIELDS = {field.name: field for field in fields(ModelOptions)}
 BATCH_SECONDS = 20.0  # of speech made final at once, where several streams have some
 
 
@@ -66,9 +68,7 @@ class LiveSession:
         # What streams makes its last draft of an utterance final; nobody hears the same twice.
         self.is_one_pass = options.final_model is None and isinstance(recognizer, StreamingRecognizer)
         if not self.is_one_pass and not isinstance(recognizer, Recognizer):
-            raise UsageError(
-                f"model {self.session.card.name!r} only streams: it cannot hear what is over again"
-            )
+            raise UsageError(f"model {self.session.card.name!r} only streams: it cannot hear what is over again")
         drafter: Drafter | None = None
         if isinstance(drafting, StreamingRecognizer) and (options.drafts or self.is_one_pass):
             drafter = StreamingDrafter(drafting, final=self.is_one_pass)
@@ -131,7 +131,8 @@ def final_options(options: LiveOptions) -> ModelOptions:
         return options.models
     if options.final_model == options.models.model:
         raise UsageError(f"--final-model {options.final_model!r} is the model already; leave it out")
-    return replace(options.models, model=options.final_model, mode=None, chunk_size=None, refresh=None)
+    own: dict[str, Any] = {name: FIELDS[name].default for name in DECODING}
+    return replace(options.models, model=options.final_model, **own)
 
 
 def warm_up(recognizer: Recognizer, drafting: Recognizer | StreamingRecognizer) -> None:

@@ -27,11 +27,13 @@ def code(name: str | None) -> str | None:
 
 
 def speaks(languages: tuple[str, ...], wanted: str | None) -> bool:
-    """Whether a model of `languages` can be asked for `wanted`.
+    """Whether a model of `languages` can be asked for `wanted`; "und" is whatever its folder does not say.
 
     >>> speaks(("en-US",), "en"), speaks(("en-US",), "en-GB"), speaks(("zh", "en"), "ja"), speaks(("en",), None)
     (True, True, False, True)
+    >>> speaks(("und",), "ja")
+    True
     """
-    if wanted is None:
+    if wanted is None or "und" in languages:
         return True
     return wanted.partition("-")[0] in {language.partition("-")[0] for language in languages}

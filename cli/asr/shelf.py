@@ -74,6 +74,8 @@ def details(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "sample rate", f"{card.sample_rate} Hz"
     yield "devices", ", ".join(card.devices)
     yield "can", ", ".join(abilities(entry)) or "-"
+    if card.modes:
+        yield "modes", ", ".join(card.modes)
     if card.modelscope:
         yield "ModelScope", f"{card.modelscope}  revision {card.modelscope_revision}"
     if card.huggingface:

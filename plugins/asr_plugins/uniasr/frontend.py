@@ -1,6 +1,6 @@
 """Sound to a network's features, all at once or as it comes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -39,7 +39,10 @@ class Ear:
         waiting, sound = self.resampled(torch.tensor(samples, device=self.device), before, final=final)
         frames, resampled = self.fbank(sound, before.resampled if before else None)
         rows, stacked = self.lfr(frames, before.frames if before else None, final=final)
-        return self.cmvn(rows), Sound(waiting, resampled.clone(), stacked)
+        # No views, which would hold on to all that came at once.
+        if stacked is not None:
+            stacked = replace(stacked, frames=stacked.frames.clone())
+        return self.cmvn(rows), Sound(waiting.clone(), resampled.clone(), stacked)
 
     def resampled(self, samples: Tensor, before: Sound | None, *, final: bool) -> tuple[Tensor, Tensor]:
         """Samples that later ones need, and those at the network's rate."""
@@ -55,4 +58,4 @@ class Ear:
         if not n_out:
             return waiting, samples[:0]
         sound = F.conv1d(waiting.view(1, 1, -1), taps, stride=step).flatten()
-        return waiting[n_out * step :].clone(), sound
+        return waiting[n_out * step :], sound

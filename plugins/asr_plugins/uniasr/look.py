@@ -14,7 +14,14 @@ def look(folder: Path) -> ModelCard | None:
     if config is None or kind_of(config) != "uniasr":
         return None
     name = folder.resolve().name
-    known = next((one for one in CARDS if one.modelscope and one.modelscope.endswith(f"/{name}")), None)
-    languages = known.languages if known else ("und",)
-    found = card("", languages, "", name, rate_of(config))
-    return replace(found, name=name, summary=f"a UniASR in {folder}", modelscope=None, modes=modes(name))
+    # As its hub calls it, or as this program does, which downloads it into a folder of its card's name.
+    known = next((one for one in CARDS if name in (one.name, one.modelscope and one.modelscope.split("/")[1])), None)
+    found = card("", known.languages if known else ("und",), "", name, rate_of(config))
+    return replace(
+        found,
+        name=name,
+        summary=f"a UniASR in {folder}",
+        license=known.license if known else "unknown",
+        modelscope=None,
+        modes=known.modes if known and known.name == name else modes(name),
+    )
