@@ -17,8 +17,9 @@ demo: $(VENV)/.installed
 	cat out/morning.srt
 	$(PY) -m asr lint out/morning.srt
 
+# Two workers with a thread each: with more, threads of one wait in turns for those of the other.
 test: $(VENV)/.installed
-	$(PY) -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/.installed
 	$(PY) -m pytest -m slow
