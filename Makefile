@@ -18,8 +18,9 @@ demo: $(VENV)/.installed
 	$(PY) -m asr lint out/morning.srt
 
 # Two workers with a thread each: with more, threads of one wait in turns for those of the other.
+test: export OMP_NUM_THREADS = 1
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
+	$(PY) -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/.installed
 	$(PY) -m pytest -m slow

@@ -127,9 +127,9 @@ def test_text_goes_to_standard_output_and_everything_else_to_standard_error(exam
     assert "built-in US English" in said(result)
 
 
-def test_whisper_s_habits_work(example, tmp_path):
+def test_whisper_s_habits_work(sentence, tmp_path):
     result = asr(
-        "transcribe", example, "--output_dir", tmp_path, "--output_format", "all", "--word_timestamps", "True",
+        "transcribe", sentence, "--output_dir", tmp_path, "--output_format", "all", "--word_timestamps", "True",
         "--max_line_width", "20", "--max_line_count", "2", "--language", "English", "--verbose", "False",
     )  # fmt: skip
     assert result.returncode == 0, said(result)
@@ -145,9 +145,9 @@ def test_other_programs_names_for_an_option_work(example):
     assert asr("vad", example, "--vad_min_silence_duration_ms", "300").stdout == ours.stdout != b""
 
 
-def test_one_bad_recording_does_not_stop_the_others(example, tmp_path):
+def test_one_bad_recording_does_not_stop_the_others(sentence, tmp_path):
     (tmp_path / "notes.mp3").write_text("not a sound")
-    result = asr("transcribe", tmp_path / "notes.mp3", tmp_path / "gone.wav", example, "-o", tmp_path / "out")
+    result = asr("transcribe", tmp_path / "notes.mp3", tmp_path / "gone.wav", sentence, "-o", tmp_path / "out")
     assert result.returncode == 3
     assert "E-INPUT" in said(result) and "E-NOT-FOUND" in said(result)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["morning.txt"]
@@ -269,9 +269,9 @@ def test_a_name_that_is_no_utf_8_is_just_a_name(sentence, tmp_path):
     assert sorted(tmp_path.iterdir()) == [path, path.with_suffix(".srt")]
 
 
-def test_nothing_of_another_recording_s_is_taken_for_a_partial_result(example, tmp_path):
+def test_nothing_of_another_recording_s_is_taken_for_a_partial_result(sentence, tmp_path):
     for name in ("talk.part.mp3", "talk.mp3"):
-        (tmp_path / name).write_bytes(example.read_bytes())
+        (tmp_path / name).write_bytes(sentence.read_bytes())
     assert asr("srt", tmp_path / "talk.part.mp3", tmp_path / "talk.mp3").returncode == 2
     (tmp_path / "talk.part.srt").write_text("mine")
     result = asr("srt", tmp_path / "talk.mp3")
@@ -393,10 +393,10 @@ def test_a_disk_that_fills_up_is_told_and_leaves_no_half_file(example, tmp_path)
     assert not (tmp_path / "out" / "morning.part.json").exists()
 
 
-def test_a_place_nobody_may_write_is_told(example, tmp_path):
+def test_a_place_nobody_may_write_is_told(sentence, tmp_path):
     (tmp_path / "file").write_text("in the way")
     for place in (tmp_path / "file" / "out", tmp_path / "file" / "out.srt"):
-        result = asr("transcribe", example, "-o", place)
+        result = asr("transcribe", sentence, "-o", place)
         assert result.returncode == 1 and "cannot write" in said(result)
         assert "choose another place with -o" in said(result) and "continues" not in said(result)
 
@@ -427,9 +427,9 @@ def test_results_go_where_the_shell_sends_them_while_the_bar_is_on_the_terminal(
     assert "recognise" in screen and "good morning" not in screen.splitlines()
 
 
-def test_results_on_the_terminal_stand_above_the_bar_unbroken(example):
-    lines = asr("transcribe", example).stdout.decode().splitlines()
-    screen = on_a_terminal(f"asr transcribe '{example}'")
+def test_results_on_the_terminal_stand_above_the_bar_unbroken(sentence):
+    lines = asr("transcribe", sentence).stdout.decode().splitlines()
+    screen = on_a_terminal(f"asr transcribe '{sentence}'")
     seen = [line.rstrip("\r").rpartition("\r")[2] for line in screen.split("\n")]
     seen = [line for line in seen if line in lines]
     assert seen == lines
@@ -458,13 +458,13 @@ def test_standard_output_that_takes_nothing_is_told(sentence):
     assert result.returncode == 1 and "cannot write to standard output" in said(result)
 
 
-def test_no_home_is_needed(example, tmp_path):
-    result = asr("vad", example, env={"HOME": "/nonexistent", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""})
+def test_no_home_is_needed(sentence, tmp_path):
+    result = asr("vad", sentence, env={"HOME": "/nonexistent", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""})
     assert result.returncode == 0, said(result)
 
 
-def test_other_encodings_do_not_break_the_output(example):
-    result = asr("transcribe", example, env={"LC_ALL": "C", "PYTHONUTF8": "0"})
+def test_other_encodings_do_not_break_the_output(sentence):
+    result = asr("transcribe", sentence, env={"LC_ALL": "C", "PYTHONUTF8": "0"})
     assert result.returncode == 0 and result.stdout
 
 
@@ -488,11 +488,11 @@ def test_how_text_is_written_is_for_the_languages_it_knows(sentence, tmp_path):
     assert asr("transcribe", sentence, cwd=tmp_path).stdout == asr("transcribe", sentence).stdout
 
 
-def test_what_configuration_says_is_what_happens(example, tmp_path):
+def test_what_configuration_says_is_what_happens(sentence, tmp_path):
     (tmp_path / "asr.toml").write_text('output-format = "json"\nquiet = true\n')
-    result = asr("transcribe", example, cwd=tmp_path)
+    result = asr("transcribe", sentence, cwd=tmp_path)
     assert json.loads(result.stdout)["segments"] and not said(result)
-    result = asr("transcribe", example, "-f", "txt", cwd=tmp_path)
+    result = asr("transcribe", sentence, "-f", "txt", cwd=tmp_path)
     assert result.stdout.startswith(b"Good morning")
 
 

@@ -17,7 +17,7 @@ LATE = 2.0  # s that a draft may be behind; what is later is not worth making
 LEAST_NEW = 0.3  # s of sound that make it worth listening again
 LONGEST_AGAIN = 5.0  # s heard again and again; what lies before is settled as far as drafts go
 OVERLAP = 2.0  # s of what is settled that is heard with what follows, to be stitched to it
-REST = 0.5  # times as long as a draft took, before the next: finals want the recogniser too
+REST = 1.0  # times as long as a draft took, before the next: finals want the recogniser too
 
 
 @dataclass(frozen=True, slots=True)
