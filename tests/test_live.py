@@ -22,6 +22,7 @@ from asr_cli.live.events import Final, Over, Partial
 from asr_cli.live.listening import Listening
 from asr_cli.live.stats import Lag, Stats
 from asr_cli.live.talk import Talk
+from asr_cli.longform.cut import Cutter
 from asr_cli.transcript import Draft, Segment, Word
 from asr_cli.vad.endpoint import EndpointOptions
 from asr_cli.vad.follow import VadFollower
@@ -31,7 +32,7 @@ KINDS = ("again", "streaming", "one pass", "two recognizers", "no drafts")
 
 
 @contextmanager
-def desk_of(kind, recognizer=None, stream=None):
+def desk_of(kind, recognizer=None, stream=None, batch_seconds=20.0):
     recognizer, stream = recognizer or InstantRecognizer(), stream or InstantStream()
     drafter = {
         "again": lambda: RepeatingDrafter(recognizer),
@@ -41,7 +42,7 @@ def desk_of(kind, recognizer=None, stream=None):
         "no drafts": lambda: None,
     }[kind]()
     finals = None if kind == "one pass" else recognizer
-    with Desk(drafter, finals, batch_seconds=20.0, shared=kind == "again") as desk:
+    with Desk(drafter, finals, batch_seconds=batch_seconds, shared=kind == "again") as desk:
         yield desk
 
 
@@ -156,7 +157,7 @@ class Failing(InstantRecognizer):
 def test_a_recogniser_that_fails_is_told_after_what_it_did_make():
     votes, samples = speech(1, 1, 20, 1, 2)
     finals = []
-    with desk_of("no drafts", Failing()) as desk:
+    with desk_of("no drafts", Failing(), batch_seconds=0.1) as desk:  # each utterance on its own
         listening = Listening(
             lambda emit, *, stats, ahead: captioner(desk, votes, emit), blocks_of(samples, []), lambda: desk.failure
         )
@@ -513,3 +514,14 @@ def test_delays_are_measured_from_when_the_sound_came():
     assert report.final.median == pytest.approx(1.0)
     assert report.after_speech.median == pytest.approx(3.0)
     assert report.duration == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(("seconds", "guesses"), [(0.0, True), (2.0, False)])
+def test_what_would_take_long_is_not_heard_before_it_is_over(seconds, guesses):
+    """A final that is due meanwhile would have to wait for it."""
+    desk = Desk(None, Slow(0.0), batch_seconds=20.0)
+    desk.finals._pace = seconds
+    talk = Talk(0, 0.0, lambda event: None, Stats(), Conclusion(None, ()), (), Cutter(20.0))
+    piece = Audio(np.zeros(SAMPLE_RATE, np.float32))
+    desk.add(talk, piece, [], [piece])
+    assert bool(talk.guess) == desk.finals.has_news() == guesses

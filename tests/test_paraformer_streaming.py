@@ -18,8 +18,8 @@ from asr_cli.errors import ModelError
 from asr_cli.models.paraformer_folder import build, read_config, read_folder, read_frontend
 from asr_cli.models.paraformer_streaming import Chunks, StreamingParaformer
 from asr_cli.protocols import Chunk
-from tests.tools.small_paraformer import sounds
-from tests.tools.small_streaming import FACTS, recordings, streaming_folder
+from tests.tools.small_paraformer import recordings, sounds
+from tests.tools.small_streaming import FACTS, streaming_folder
 
 GOLDEN = Path(__file__).parent / "golden"
 MANIFEST = Path(__file__).parent / "manifests" / "paraformer_streaming.txt"

@@ -19,8 +19,8 @@ from asr_cli.nn.packed import pack
 from asr_cli.nn.precision import lower
 from asr_cli.nn.rows import Rows
 from asr_cli.protocols import Chunk, Recognizer, StreamingRecognizer
-from tests.tools.small_paraformer import sounds
-from tests.tools.small_streaming import recordings, streaming_folder
+from tests.tools.small_paraformer import recordings, sounds
+from tests.tools.small_streaming import streaming_folder
 
 
 @pytest.fixture(scope="session")

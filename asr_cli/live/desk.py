@@ -10,15 +10,17 @@ from asr_cli.audio import Audio
 from asr_cli.live.drafts import Drafter, Due
 from asr_cli.live.talk import Talk
 from asr_cli.live.worker import Worker, judged
-from asr_cli.longform.batch import by_length, place
+from asr_cli.longform.batch import SHORTEST, by_length, place
 from asr_cli.protocols import Recognizer
 from asr_cli.transcript import Draft, Segment
+
+WORTH_GUESSING = 1.5  # s of work: what takes longer, finals that come meanwhile would have to wait for
 
 
 class Desk:
     """Where utterances are handed in. drafter: None for no drafts. recognizer: None where drafts become final.
 
-    Use as a context manager: leaving it ends the threads, in the middle of their work if need be.
+    Use as a context manager: leaving it ends the threads, once what they have in hand is done.
     """
 
     def __init__(
@@ -164,6 +166,7 @@ class Finishing(Worker):
         self._jobs: deque[Job] = deque()
         self._guessing: deque[Talk] = deque()
         self._in_hand: Sequence[Job] = ()
+        self._pace = 0.0  # s of work for a second of speech, as it was last
         self.is_behind = False
 
     @property
@@ -174,8 +177,8 @@ class Finishing(Worker):
     def add(self, talk: Talk, pieces: Sequence[Audio], guess: Sequence[Audio]) -> None:
         with self.changed:
             self._judge(talk)
-            talk.guess = list(guess)
-            if guess and not self.is_behind and talk not in self._guessing:
+            talk.guess = list(guess) if self._is_worth(talk, guess) else []
+            if talk.guess and talk not in self._guessing:
                 self._guessing.append(talk)
             self._take(talk, pieces)
             self.changed.notify_all()
@@ -186,6 +189,11 @@ class Finishing(Worker):
             self._take(talk, pieces)
             self._jobs.append(Job(talk, None, talk.stats.clock()))
             self.changed.notify_all()
+
+    def _is_worth(self, talk: Talk, guess: Sequence[Audio]) -> bool:
+        """Whether there is time to hear what may be the end; a pause is shorter than most work on a long utterance."""
+        duration = sum(piece.duration for piece in guess if key(piece) not in talk.known)
+        return not self.is_behind and duration * self._pace <= WORTH_GUESSING
 
     def _take(self, talk: Talk, pieces: Sequence[Audio]) -> None:
         now = talk.stats.clock()
@@ -256,8 +264,12 @@ class Finishing(Worker):
         pieces = [job.piece for job in jobs if job.piece is not None]
         if not pieces:
             return []
-        with self._alone, jobs[0].talk.stats.busy("finals"):
-            return by_length(pieces, self._recognizer)
+        stats = jobs[0].talk.stats
+        with self._alone, stats.busy("finals"):
+            begun = stats.clock()
+            segments = by_length(pieces, self._recognizer)
+            self._pace = (stats.clock() - begun) / max(sum(piece.duration for piece in pieces), SHORTEST)
+            return segments
 
 
 def key(piece: Audio) -> tuple[float, int]:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 
 from asr_cli.live.talk import Talk
 
@@ -12,7 +13,7 @@ CAUGHT_UP = 1.0  # s that it may wait when drafts are made again: with many stre
 IDLE = 1.0  # s; how long a thread sleeps at most before it looks again
 
 
-class Worker:
+class Worker(ABC):
     """A thread that does `work` whenever there may be something to do; what goes wrong in it is for others to raise."""
 
     def __init__(self, name: str) -> None:
@@ -21,9 +22,13 @@ class Worker:
         self.is_stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @abstractmethod
     def work(self) -> float | None:
         """Do what there is to do; 0 to be called again at once, or seconds to wait if nothing changes."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def has_news(self) -> bool:
+        """Whether something has come since `work` looked."""
 
     def start(self) -> None:
         self._thread.start()
@@ -49,9 +54,6 @@ class Worker:
         with self.changed:
             if not self.is_stopped and not self.has_news():
                 self.changed.wait(min(seconds, IDLE))
-
-    def has_news(self) -> bool:
-        raise NotImplementedError
 
 
 def judged(was_behind: bool, waits: float, talk: Talk, what: str) -> bool:

@@ -1,5 +1,6 @@
 """A checkpoint folder in FunASR's layouts: today's, and that of releases before 1.0."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,14 +10,17 @@ import yaml
 
 from asr_cli import checkpoint
 from asr_cli.errors import ModelError
+from asr_cli.features.cmvn import Cmvn
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+    from torch import Tensor
 
 # What configuration.json calls each file, and its usual names.
 CONFIGS = ("config", "am_model_config", "vad_model_config"), ("config.yaml", "vad.yaml")
 WEIGHTS = ("init_param", "am_model_name", "vad_model_name"), ("model.safetensors", "model.pt", "model.pb", "vad.pb")
 NORMS = ("cmvn_file", "mvn_file", "vad_mvn_file"), ("am.mvn", "vad.mvn")
+OUTPUT = re.compile(r"(?:module\.)?decoder\.output_layer\.weight")
 MAY_BE_ZERO = ("sanm_shfit", "l_order", "r_order", "sentence_end_id")
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -87,3 +91,24 @@ def check_sanm(width: int, n_heads: int, kernel: int, shift: int, path: Path) ->
         raise ModelError(f"{str(path)!r}: width {width} for {n_heads} heads")
     if (kernel - 1) // 2 + shift > kernel - 1:
         raise ModelError(f"{str(path)!r}: a memory of {kernel} moved by sanm_shfit {shift}, which is too far")
+
+
+def read_norms(folder: Path, n_features: int) -> Cmvn:
+    """The normalization beside a checkpoint, if it is for as many features."""
+    cmvn = Cmvn.from_file(file_of(folder, NORMS))
+    if len(cmvn.shift) != n_features:
+        raise ModelError(
+            f"{str(folder)!r}: normalization of {len(cmvn.shift)} values for {n_features} features;"
+            " am.mvn and the configuration do not belong together"
+        )
+    return cmvn
+
+
+def check_vocabulary(tensors: Mapping[str, "Tensor"], n_tokens: int, path: Path) -> None:
+    """Refuse weights that know another number of tokens than the vocabulary beside them."""
+    output = next((tensor for name, tensor in tensors.items() if OUTPUT.fullmatch(name)), None)
+    if output is not None and len(output) != n_tokens:
+        raise ModelError(
+            f"{str(path)!r} knows {len(output)} tokens and the vocabulary beside it {n_tokens}; they do not"
+            " belong together: download the model again"
+        )

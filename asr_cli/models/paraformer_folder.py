@@ -13,13 +13,14 @@ from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.models.folder import (
     CONFIGS,
-    NORMS,
     WEIGHTS,
     check_sanm,
+    check_vocabulary,
     file_of,
     find_file,
     insist,
     insist_sizes,
+    read_norms,
     read_yaml,
     section,
 )
@@ -110,12 +111,7 @@ def read_folder(folder: Path) -> Folder:
     vocabulary = read_vocabulary(folder, settings)
     frontend = read_frontend(settings, path)
     config = read_config(settings, path, frontend, len(vocabulary))
-    cmvn = Cmvn.from_file(file_of(folder, NORMS))
-    if len(cmvn.shift) != config.n_features:
-        raise ModelError(
-            f"{str(folder)!r}: normalization of {len(cmvn.shift)} values for {config.n_features} features;"
-            " am.mvn and the configuration do not belong together"
-        )
+    cmvn = read_norms(folder, config.n_features)
     net = load(config, file_of(folder, WEIGHTS), streaming=kind == "streaming")
     return Folder(net, frontend, cmvn, vocabulary, find_file(folder, LEXICONS))
 
@@ -123,7 +119,7 @@ def read_folder(folder: Path) -> Folder:
 def load(config: Config, path: Path, *, streaming: bool = False) -> Paraformer:
     net, weights = build(config, streaming=streaming)
     tensors = checkpoint.read(path)
-    check_vocabulary(tensors, config, path)
+    check_vocabulary(tensors, config.n_tokens, path)
     checkpoint.fill(net, tensors, weights, path)
     return net.eval()
 
@@ -136,15 +132,6 @@ def build(config: Config, *, streaming: bool = False) -> tuple[Paraformer, check
         if config.contextual:
             return ContextualParaformer(config), CONTEXTUAL
         return (SeacoParaformer if config.seaco else Paraformer)(config), PARAFORMER
-
-
-def check_vocabulary(tensors: Mapping[str, torch.Tensor], config: Config, path: Path) -> None:
-    output = next((tensor for name, tensor in tensors.items() if name.endswith("decoder.output_layer.weight")), None)
-    if output is not None and len(output) != config.n_tokens:
-        raise ModelError(
-            f"{str(path)!r} knows {len(output)} tokens and the vocabulary beside it {config.n_tokens}; they do not"
-            " belong together: download the model again"
-        )
 
 
 def kind_of(settings: Mapping[str, Any]) -> str | None:

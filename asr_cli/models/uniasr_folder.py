@@ -10,7 +10,16 @@ import torch
 from asr_cli import checkpoint
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
-from asr_cli.models.folder import CONFIGS, NORMS, file_of, insist, insist_sizes, read_yaml, section
+from asr_cli.models.folder import (
+    CONFIGS,
+    check_vocabulary,
+    file_of,
+    insist,
+    insist_sizes,
+    read_norms,
+    read_yaml,
+    section,
+)
 from asr_cli.models.folder import WEIGHTS as WEIGHT_FILES
 from asr_cli.models.paraformer_folder import (
     DECODER_FIXED,
@@ -66,19 +75,14 @@ def read_folder(folder: Path) -> Folder:
     vocabulary = read_vocabulary(folder, settings)
     frontend = read_frontend(settings, path)
     config = read_config(settings, path, frontend, len(vocabulary))
-    cmvn = Cmvn.from_file(file_of(folder, NORMS))
-    if len(cmvn.shift) != config.n_features:
-        raise ModelError(
-            f"{str(folder)!r}: normalization of {len(cmvn.shift)} values for {config.n_features} features;"
-            " am.mvn and the configuration do not belong together"
-        )
+    cmvn = read_norms(folder, config.n_features)
     return Folder(load(config, file_of(folder, WEIGHT_FILES)), frontend, cmvn, vocabulary)
 
 
 def load(config: Config, path: Path) -> UniAsr:
     net = build(config)
     tensors = checkpoint.read(path)
-    check_vocabulary(tensors, config, path)
+    check_vocabulary(tensors, config.n_tokens, path)
     checkpoint.fill(net, tensors, WEIGHTS, path)
     return net.eval()
 
@@ -87,15 +91,6 @@ def build(config: Config) -> UniAsr:
     """The network without memory for its weights: the checkpoint's own take their place."""
     with torch.device("meta"):
         return UniAsr(config)
-
-
-def check_vocabulary(tensors: Mapping[str, torch.Tensor], config: Config, path: Path) -> None:
-    output = tensors.get("decoder.output_layer.weight", tensors.get("module.decoder.output_layer.weight"))
-    if output is not None and len(output) != config.n_tokens:
-        raise ModelError(
-            f"{str(path)!r} knows {len(output)} tokens and the vocabulary beside it {config.n_tokens}; they do not"
-            " belong together: download the model again"
-        )
 
 
 def require_kind(settings: Mapping[str, Any], path: Path) -> None:

@@ -7,8 +7,9 @@
 from asr_cli.errors import UsageError
 
 NAMES = {
-    "arabic": "ar", "cantonese": "yue", "chinese": "zh", "mandarin": "zh", "czech": "cs", "dutch": "nl",
-    "english": "en", "french": "fr", "german": "de", "hindi": "hi", "indonesian": "id", "italian": "it",
+    "arabic": "ar", "burmese": "my", "cantonese": "yue", "chinese": "zh", "mandarin": "zh", "czech": "cs",
+    "dutch": "nl",
+    "english": "en", "french": "fr", "german": "de", "hebrew": "he", "hindi": "hi", "indonesian": "id", "italian": "it",
     "japanese": "ja", "korean": "ko", "persian": "fa", "polish": "pl", "portuguese": "pt", "russian": "ru",
     "spanish": "es", "thai": "th", "turkish": "tr", "ukrainian": "uk", "urdu": "ur", "vietnamese": "vi",
 }  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from funasr_vad import torchaudio_without_its_library
-from small_paraformer import LOUD, STREAMING, TOKENS, config, sounds, talkative, write_mvn
+from small_paraformer import LOUD, STREAMING, TOKENS, config, recordings, talkative, write_mvn
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 MODULES = ("scama.encoder", "paraformer.decoder", "paraformer.cif_predictor", "paraformer_streaming.model")
@@ -23,14 +23,6 @@ GEOMETRIES = (
     ((0, 3, 2), 2, 3), ((0, 1, 1), 5, 1), ((4, 6, 0), 0, 1), ((5, 10, 5), 1, 1), ((4, 6, 0), 3, 1), ((0, 6, 0), 0, 1),
     ((0, 10, 5), 4, -1),
 )  # fmt: skip
-SAMPLES = (0, 399, 400, 700, 959, 960, 1500, 9600, 9600 + 399, 9600 + 700, 9600 + 959, 9600 + 960, 9520, 19200)
-
-
-def recordings() -> dict[str, np.ndarray]:
-    """The sounds, the first of them cut to lengths around which something happens, and silence."""
-    found = {f"sound {index}": sound for index, sound in enumerate(sounds())}
-    found |= {f"{n} samples": sounds()[0][:n] for n in SAMPLES}
-    return found | {"silence": np.zeros(30_000, np.float32), "long": np.concatenate([*sounds(), *sounds()])}
 
 
 def main() -> None:

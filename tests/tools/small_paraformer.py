@@ -18,6 +18,7 @@ CHARACTERS = (
 )
 TOKENS = ["<blank>", "<s>", "</s>", *CHARACTERS, "hel@@", "lo", "world", "i", "b", "m", "<unk>"]
 WIDTH = 32
+LENGTHS = (0, 399, 400, 700, 959, 960, 1500, 9600, 9999, 10300, 10559, 10560, 9520, 19200)  # samples
 QUIET, LOUD = 8.0, 16.0  # log energies that count as nothing; the sounds here are about as loud as the second
 CLASSES = {
     "paraformer": ("Paraformer", "ParaformerSANMDecoder", "CifPredictorV2"),
@@ -108,6 +109,14 @@ def sounds() -> list[np.ndarray]:
         wave = swell * (0.1 * rng.standard_normal(len(t)) + 0.2 * np.sin(2 * np.pi * (180 + 90 * swell) * t))
         found.append(np.round(wave * 32767).astype(np.int16).astype(np.float32) / 32768)
     return found
+
+
+def recordings() -> dict[str, np.ndarray]:
+    """Recordings that are hard to divide: the sounds, the first of them cut to lengths around which something happens,
+    silence, and all of them twice."""
+    found = {f"sound {index}": sound for index, sound in enumerate(sounds())}
+    found |= {f"{n} samples": sounds()[0][:n] for n in LENGTHS}
+    return found | {"silence": np.zeros(30_000, np.float32), "long": np.concatenate([*sounds(), *sounds()])}
 
 
 def write_folder(folder: Path, variant: str, weights: dict[str, torch.Tensor]) -> Path:

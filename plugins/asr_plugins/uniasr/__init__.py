@@ -1,4 +1,4 @@
-"""UniASR, the recogniser of the FunASR project for twenty languages, from the checkpoints it publishes."""
+"""UniASR, the FunASR project's recogniser of nineteen languages and dialects, from the checkpoints it publishes."""
 
 from pathlib import Path
 
