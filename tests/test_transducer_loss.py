@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from asr_cli.nn import transducer_lattice as lattice
 from asr_cli.nn import transducer_loss as module
-from asr_cli.nn.transducer_lattice import Band, around, passable, whole
+from asr_cli.nn.transducer_lattice import Band, all_paths, around, passable, whole
 from asr_cli.nn.transducer_loss import transducer_loss
 from asr_cli.nn.transducer_pruned import LatticeLoss, pruned, simple_logs, simple_loss
 
@@ -150,6 +151,19 @@ def test_however_few_cells_are_computed_at_once_nothing_changes(monkeypatch: pyt
     expected = gradients(lambda: transducer_loss(*parts, band), parts)
     monkeypatch.setitem(module.LOGITS, "cpu", 2 * V)
     check_same(gradients(lambda: transducer_loss(*parts, band), parts), expected, 1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20])
+def test_by_blocks_of_frames_the_paths_are_the_same(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(size)
+    lengths, counts = torch.tensor([18, 18, 11, 1]), torch.tensor([9, 0, 7, 2])
+    band = around((torch.rand(4, 18) * 1.2).cumsum(1), lengths, counts, back=2, ahead=2)
+    blank, token = (torch.randn(4, 18, band.width, dtype=torch.float64).sub(3) * 5 for _ in range(2))
+    one_by_one = all_paths(blank, token, band)
+    monkeypatch.setattr(lattice, "block_size", lambda n_frames, width, device: size)
+    by_blocks = all_paths(blank, token, band)
+    assert torch.allclose(by_blocks.log_probability, one_by_one.log_probability)
+    assert torch.allclose(by_blocks.blank, one_by_one.blank) and torch.allclose(by_blocks.token, one_by_one.token)
 
 
 def test_fastemit_makes_tokens_count_more_and_leaves_the_loss_as_it_is() -> None:

@@ -98,3 +98,15 @@ def fire_frames(alphas: Tensor, threshold: float) -> Tensor:
     """The frames (n_fires,) of one sequence (T,) at which it fires, each time `threshold` has come together."""
     n_fired = (alphas.cpu().double().cumsum(0) / threshold).floor()
     return n_fired.diff(prepend=n_fired.new_zeros(1)).nonzero().squeeze(1)
+
+
+def integrate(x: Tensor, alphas: Tensor, n_tokens: int) -> Tensor:
+    """Padded frames (B, T, D), weighted with alphas (B, T) of any size, to the first tokens (B, n_tokens, D) that they
+    make: what `integrate_and_fire` gives, where a frame may also carry several tokens, as it may once alphas have been
+    scaled to a number of tokens that is known."""
+    ends = alphas.double().cumsum(1)
+    begins = ends - alphas.double()
+    tokens = torch.arange(n_tokens, device=x.device).view(1, -1, 1)
+    # What a frame gives to a token is how much of the token's stretch from n to n + 1 lies in the frame's own.
+    last, first = ends.unsqueeze(1).minimum(tokens + 1.0), begins.unsqueeze(1).maximum(tokens.double())
+    return (last - first).clamp(min=0).to(x.dtype) @ x

@@ -5,12 +5,14 @@ B utterances, T frames, U tokens, R rows of the band: at frame t it holds the st
 starts[t] + R - 1 tokens have been said.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 NEVER = -float("inf")
+WIDE = 16  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,98 +94,119 @@ class Paths:
 def all_paths(blank: Tensor, token: Tensor, band: Band) -> Paths:
     """Log-probabilities (B, T, R) of the blank and of the next token in each cell to what they make together.
 
-    Within a frame the recursion over the tokens is a running sum, so only the frames are gone through one by one. In
-    float64, which costs nothing here and lets sums of hundreds of nats be subtracted from each other.
+    In float64, which costs nothing here and lets sums of hundreds of nats be subtracted from each other.
     """
-    inside, said = band.inside(), band.said()
-    last = band.n_tokens.view(-1, 1, 1)
     exact = torch.float32 if blank.device.type == "mps" else torch.float64
+    inside, said = band.inside(), band.said()
+    n_tokens, last = band.n_tokens.view(-1, 1, 1), band.n_frames.view(-1, 1, 1) - 1
     blank = torch.where(inside, blank.to(exact), NEVER)
-    token = torch.where(inside & (said < last), token.to(exact), NEVER)
-    # Sums of tokens up to each cell; what cannot be said has to be finite to be subtracted.
-    steps = torch.where(token == NEVER, 0.0, token)
-    sums = torch.cat([torch.zeros_like(steps[..., :1]), steps.cumsum(2)[..., :-1]], dim=2)
-    moves = band.starts.diff(dim=1)  # (B, T - 1)
-    after = onward(blank, token, sums, moves, inside, said, band)
-    before = forward(blank, sums, moves, inside)
+    token = torch.where(inside & (said < n_tokens), token.to(exact), NEVER)
+    # Both ways through the lattice at once: from its beginning, and from its end the other way round.
+    ways = ways_into(*(torch.cat(pair) for pair in zip(straight(blank, token, band), mirrored(blank, token, band),
+                                                       strict=True)))  # fmt: skip
+    before, after = ways.chunk(2)
+    after = turned(after, band.n_frames).flip(2)  # what follows each cell; behind the last blank, nothing
     total = after[:, 0, 0]
     at = before - total.view(-1, 1, 1)
-    through_blank = at + blank + ends(shifted_down(after[:, 1:], moves), band, said, exact)
-    through_token = at + token + next_row(after)
-    return Paths(total, share(through_blank, inside), share(through_token, inside))
+    frames = torch.arange(blank.shape[1], device=blank.device).view(1, -1, 1)
+    by_blank = torch.where((frames == last) & (said == n_tokens), 0.0, below(after, band.starts))
+    by_token = torch.cat([after[..., 1:], torch.full_like(after[..., :1], NEVER)], dim=2)
+    return Paths(total, share(at + blank + by_blank, inside), share(at + token + by_token, inside))
 
 
 def share(log: Tensor, inside: Tensor) -> Tensor:
     return torch.where(inside & log.isfinite(), log, NEVER).exp()
 
 
-def forward(blank: Tensor, sums: Tensor, moves: Tensor, inside: Tensor) -> Tensor:
-    """The log-probability (B, T, R) of all ways into each cell."""
-    row = torch.full_like(blank[:, 0], NEVER)
-    row[:, 0] = 0.0
-    rows = []
-    indices = source_rows(moves, blank.shape[2])
+def straight(blank: Tensor, token: Tensor, band: Band) -> tuple[Tensor, ...]:
+    """The lattice as `ways_into` takes it."""
+    # A blank belongs to the cell it leads out of, in the row before; here it is the toll of the one it leads into.
+    tolls = torch.cat([torch.zeros_like(blank[:, :1]), above(blank, band.starts)], dim=1)
+    return tolls, token, band.starts, band.inside()
+
+
+def mirrored(blank: Tensor, token: Tensor, band: Band) -> tuple[Tensor, ...]:
+    """The lattice from its end: the last frame first and the last token first."""
+    led_here = torch.cat([torch.full_like(token[..., :1], NEVER), token[..., :-1]], dim=2)
+    starts = band.n_tokens.unsqueeze(1) - (band.starts + band.width - 1)
+    return tuple(
+        turned(part.flip(2) if part.dim() == 3 else part, band.n_frames)
+        for part in (blank, led_here, starts, band.inside())
+    )
+
+
+def turned(x: Tensor, n_frames: Tensor) -> Tensor:
+    """The frames (B, T, ...) of each utterance the other way round; those behind its end stay where they are."""
+    frames = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
+    mirror = n_frames.unsqueeze(1) - 1 - frames
+    index = torch.where(mirror >= 0, mirror, frames)
+    return x.gather(1, index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x))
+
+
+def above(x: Tensor, starts: Tensor) -> Tensor:
+    """For the cells of all frames but the first, what is in the cell before (B, T - 1, R) with as many tokens."""
+    rows = torch.arange(x.shape[2], device=x.device) + starts.diff(dim=1).clamp(0, x.shape[2] - 1).unsqueeze(2)
+    return torch.cat([x, torch.full_like(x, NEVER)], dim=2)[:, :-1].gather(2, rows)
+
+
+def below(x: Tensor, starts: Tensor) -> Tensor:
+    """For each cell, what is in the cell after (B, T, R) with as many tokens."""
+    rows = torch.arange(x.shape[2], 2 * x.shape[2], device=x.device) - starts.diff(dim=1).unsqueeze(2)
+    beyond = torch.full_like(x, NEVER)
+    found = torch.cat([beyond, x], dim=2)[:, 1:].gather(2, rows.clamp(min=0))
+    return torch.cat([found, beyond[:, :1]], dim=1)
+
+
+def ways_into(tolls: Tensor, token: Tensor, starts: Tensor, inside: Tensor) -> Tensor:
+    """The log-probability (B, T, R) of all ways into each cell, from where nothing has been said, toll and all.
+
+    tolls: what entering a cell from the frame before costs; token: what the next cell of the same frame does.
+
+    Within a frame the recursion is a running sum. Over the frames it is computed by blocks, all of them at the same
+    time from each cell that they may be entered by, which are then put together: many frames, few steps.
+    """
+    n_sequences, n_frames, width = tolls.shape
+    steps = torch.where(token == NEVER, 0.0, token)  # has to be finite to be subtracted; where it is none, `inside` is
+    sums = torch.cat([torch.zeros_like(steps[..., :1]), steps.cumsum(2)[..., :-1]], dim=2)
+    at_start = torch.arange(width, device=tolls.device) + starts[:, :1] == 0
+    begin = along(torch.where(at_start, tolls[:, 0], NEVER), sums[:, 0], inside[:, 0])
+    if n_frames == 1:
+        return begin.unsqueeze(1)
+    size = block_size(n_frames - 1, width, tolls.device)
+    n_blocks = -(-(n_frames - 1) // size)
+    missing = n_blocks * size - (n_frames - 1)
+    moves = starts.diff(dim=1).clamp(0, width - 1)
+    tolls, sums, inside, moves = (
+        torch.cat([x, x.new_zeros(n_sequences, missing, *x.shape[2:])], dim=1).unflatten(1, (n_blocks, size))
+        for x in (tolls[:, 1:], sums[:, 1:], inside[:, 1:], moves.unsqueeze(2))
+    )
+    # Of each block, from each cell of the frame before it (B, K, R, R); of a lone block, from where it does begin.
+    row = begin.view(n_sequences, 1, 1, width)
+    if n_blocks > 1:
+        row = torch.eye(width, dtype=tolls.dtype, device=tolls.device).log().expand(n_sequences, n_blocks, -1, -1)
     beyond = torch.full_like(row, NEVER)
-    for t in range(blank.shape[1]):
-        if t:
-            left = torch.cat([rows[-1] + blank[:, t - 1], beyond], dim=1)
-            row = left.gather(1, indices[:, t - 1])
-        row = torch.logcumsumexp(row - sums[:, t], dim=1) + sums[:, t]
-        rows.append(torch.where(inside[:, t], row, NEVER))
-    return torch.stack(rows, dim=1)
+    places = torch.arange(width, device=tolls.device)
+    rows = []
+    for t in range(size):
+        source = (places + moves[:, :, t]).unsqueeze(2).expand(-1, -1, row.shape[2], -1)
+        entered = torch.cat([row, beyond], dim=3).gather(3, source) + tolls[:, :, t].unsqueeze(2)
+        row = along(entered, sums[:, :, t].unsqueeze(2), inside[:, :, t].unsqueeze(2))
+        rows.append(row)
+    blocks = torch.stack(rows, dim=2)  # (B, K, L, R or 1, R)
+    if n_blocks > 1:
+        entries = [begin]
+        for k in range(n_blocks - 1):
+            entries.append((entries[-1].unsqueeze(2) + blocks[:, k, -1]).logsumexp(1))
+        blocks = (torch.stack(entries, dim=1).view(n_sequences, n_blocks, 1, width, 1) + blocks).logsumexp(3)
+    return torch.cat([begin.unsqueeze(1), blocks.reshape(n_sequences, -1, width)[:, : n_frames - 1]], dim=1)
 
 
-def onward(
-    blank: Tensor, token: Tensor, sums: Tensor, moves: Tensor, inside: Tensor, said: Tensor, band: Band
-) -> Tensor:
-    """The log-probability (B, T, R) of all ways on from each cell to the end."""
-    n_frames = blank.shape[1]
-    at_end = said == band.n_tokens.view(-1, 1, 1)
-    frames = torch.arange(n_frames, device=blank.device)
-    is_last = (frames == (band.n_frames - 1).unsqueeze(1)).unsqueeze(2)
-    ending = torch.where(is_last & at_end, blank, NEVER)
-    indices = target_rows(moves, blank.shape[2])
-    beyond = torch.full_like(blank[:, 0], NEVER)
-    rows: list[Tensor] = []
-    for t in reversed(range(n_frames)):
-        row = ending[:, t]
-        if rows:
-            left = torch.cat([beyond, rows[-1]], dim=1).gather(1, indices[:, t]) + blank[:, t]
-            row = torch.where(is_last[:, t], row, left)
-        row = torch.where(inside[:, t], row, NEVER) + sums[:, t]
-        row = torch.logcumsumexp(row.flip(1), dim=1).flip(1) - sums[:, t]
-        rows.append(torch.where(inside[:, t], row, NEVER))
-    return torch.stack(rows[::-1], dim=1)
+def along(row: Tensor, sums: Tensor, inside: Tensor) -> Tensor:
+    """The ways into the cells of a frame (..., R), of those that enter it from elsewhere."""
+    return torch.where(inside, torch.logcumsumexp(row - sums, dim=-1) + sums, NEVER)
 
 
-def source_rows(moves: Tensor, width: int) -> Tensor:
-    """Where in the row before, with as many cells behind it, each cell comes from: (B, T - 1, R)."""
-    rows = torch.arange(width, device=moves.device)
-    return (rows + moves.unsqueeze(2)).clamp(max=2 * width - 1)
-
-
-def target_rows(moves: Tensor, width: int) -> Tensor:
-    """Where in the row after, with as many cells before it, each cell leads to: (B, T - 1, R)."""
-    rows = torch.arange(width, 2 * width, device=moves.device)
-    return (rows - moves.unsqueeze(2)).clamp(min=0)
-
-
-def shifted_down(after: Tensor, moves: Tensor) -> Tensor:
-    """What follows the blank of each cell (B, T - 1, R), of the rows (B, T - 1, R) after it."""
-    beyond = torch.full_like(after, NEVER)
-    return torch.cat([beyond, after], dim=2).gather(2, target_rows(moves, after.shape[2]))
-
-
-def ends(following: Tensor, band: Band, said: Tensor, exact: torch.dtype) -> Tensor:
-    """What follows the blank of every cell (B, T, R): the rows after it, and behind the last frame, the end."""
-    frames = torch.arange(said.shape[1], device=said.device)
-    is_last = (frames == (band.n_frames - 1).unsqueeze(1)).unsqueeze(2)
-    is_end = is_last & (said == band.n_tokens.view(-1, 1, 1))
-    longer = torch.cat([following, torch.full_like(following[:, :1], NEVER)], dim=1) if following.shape[1] else None
-    rest = longer if longer is not None else torch.full(said.shape, NEVER, dtype=exact, device=said.device)
-    return torch.where(is_end, 0.0, torch.where(is_last, NEVER, rest))
-
-
-def next_row(after: Tensor) -> Tensor:
-    """What follows the token of each cell (B, T, R)."""
-    return torch.cat([after[..., 1:], torch.full_like(after[..., :1], NEVER)], dim=2)
+def block_size(n_frames: int, width: int, device: torch.device) -> int:
+    """How many frames are gone through one by one: on a processor, which has no better use for its time, and in a band
+    so wide that to begin in each of its cells would cost more, all; else about the root of them."""
+    return n_frames if device.type == "cpu" or width > WIDE else math.isqrt(max(n_frames // 3, 1)) + 1

@@ -34,7 +34,7 @@ def transducer_loss(
     is_lower = torch.is_autocast_enabled(encoded.device.type)
     dtype = torch.get_autocast_dtype(encoded.device.type) if is_lower else output.weight.dtype
     with torch.autocast(encoded.device.type, enabled=False):
-        found: Tensor = BandedLoss.apply(
+        found: Tensor = BandedLoss.apply(  # type: ignore[no-untyped-call]
             encoded.float() if encoded.dtype != torch.float64 else encoded,
             predicted.float() if predicted.dtype != torch.float64 else predicted,
             output.weight, output.bias, targets, band, fastemit, dtype,
@@ -91,7 +91,6 @@ class BandedLoss(Function):
             grid.masked_scatter(cells.mask, blanks - norms), grid.masked_scatter(cells.mask, tokens - norms), band
         )
         ctx.band, ctx.fastemit, ctx.dtype = band, fastemit, dtype
-        # A mask in the order of the cells, with the logarithms of the sums to go with it.
         ctx.save_for_backward(encoded, predicted, weight, bias, targets, norms, paths.blank, paths.token)
         return -paths.log_probability.to(encoded.dtype)
 

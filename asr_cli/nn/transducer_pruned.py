@@ -19,7 +19,7 @@ def simple_loss(
     """Minus the log-probability (B,) of each target, where the logits of a cell are encoded (B, T, V) + predicted
     (B, U + 1, V); and how much of it is in each cell of the lattice (B, T, U + 1)."""
     blank, token = simple_logs(encoded.float(), predicted.float(), targets)
-    loss, occupied = LatticeLoss.apply(blank, token, whole(n_frames, n_tokens))
+    loss, occupied = LatticeLoss.apply(blank, token, whole(n_frames, n_tokens))  # type: ignore[no-untyped-call]
     return loss, occupied
 
 
