@@ -7,7 +7,6 @@ import torch
 import yaml
 from asr_plugins.uniasr import BACKEND
 from asr_plugins.uniasr.cards import CARDS
-from asr_plugins.uniasr.frontend import Ear
 from asr_plugins.uniasr.loading import lighten, load, mode_of
 from asr_plugins.uniasr.look import look
 from asr_plugins.uniasr.recognizer import UniAsrRecognizer
@@ -17,6 +16,7 @@ from asr_cli.audio import Audio
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.longform.halve import halving
+from asr_cli.models.ear import Ear
 from asr_cli.models.paraformer_folder import Frontend
 from asr_cli.models.uniasr_folder import read_folder
 from asr_cli.nn.precision import Int8Linear

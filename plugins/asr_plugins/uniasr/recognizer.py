@@ -8,6 +8,7 @@ import torch
 
 from asr_cli.audio import Audio
 from asr_cli.longform.halve import halving
+from asr_cli.models.ear import Ear, Sound
 from asr_cli.models.uniasr import SHORT, STRIDE, Heard, Piece
 from asr_cli.models.uniasr_decoding import Decoded
 from asr_cli.models.uniasr_folder import Folder
@@ -17,7 +18,6 @@ from asr_cli.text.settled import n_settled
 from asr_cli.text.words import SPECIAL, join
 from asr_cli.text.words import Piece as TextPiece
 from asr_cli.transcript import Draft, Segment
-from asr_plugins.uniasr.frontend import Ear, Sound
 
 MAX_DURATION = 30.0  # s; it costs the same for every second, but the models were trained on less
 BATCH_SECONDS = 600.0  # s; what keeps a GPU busy
