@@ -576,7 +576,7 @@ def test_models_are_listed_with_what_is_here(tmp_path):
 def test_completion_is_there_for_shells():
     result = asr("--show-completion", "bash")
     assert result.returncode == 0 and b"_ASR_COMPLETE" in result.stdout
-    result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr tr", "COMP_CWORD": "1"})
+    result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr trans", "COMP_CWORD": "1"})
     assert result.stdout.split() == [b"transcribe"]
     result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr vad --exp", "COMP_CWORD": "2"})
     assert result.stdout.split() == [b"--export"]

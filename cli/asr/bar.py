@@ -4,6 +4,7 @@ from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
@@ -43,6 +44,14 @@ class NewestBelow(Progress):
 def make_bar() -> Progress:
     return NewestBelow(
         TextColumn("{task.description}"), BarColumn(bar_width=26), AudioTime(), Pace(),
+        console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+
+
+def step_bar() -> Progress:
+    """Steps of a training run, and a line about the latest."""
+    return NewestBelow(
+        TextColumn("{task.description}"), BarColumn(bar_width=26), MofNCompleteColumn(), Pace(),
         console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
     )  # fmt: skip
 

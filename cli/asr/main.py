@@ -20,6 +20,7 @@ COMMANDS = {
     "vad": "where somebody speaks",
     "lint": "check subtitle files",
     "eval": "error rates against a reference",
+    "train": "a recogniser of your own",
     "export": "a model as an ONNX file",
     "models": "what can be used, what is here",
     "doctor": "what is missing and how to get it",

@@ -1,0 +1,68 @@
+"""Where a run computes: one device or many, here or on several machines (Lightning Fabric)."""
+
+import logging
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import torch
+
+from asr_cli.errors import DependencyError, UsageError
+from asr_cli.train.config import PRECISIONS, Run
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+PACKAGES = "lightning_fabric", "tokenizers", "soxr", "tensorboard"
+KINDS = "auto", "cpu", "cuda", "mps"
+
+
+def require_packages() -> None:
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise DependencyError(f"training needs {', '.join(missing)}; pip install 'asr-cli[train]'")
+
+
+def is_first() -> bool:
+    """Whether this process prepares the run; those that it starts, or that stand beside it, find it prepared."""
+    ranks = ("RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK", "LOCAL_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in ranks)
+
+
+def make_fabric(run: Run) -> "Fabric":
+    """Nothing is started yet: `launch` does that."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    kind = kind_of(run.device)
+    if kind == "cpu" and run.precision == "float16":
+        raise UsageError("training in float16 needs a GPU; use bfloat16 or float32")
+    n_here = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind == "cuda" and run.devices > n_here:
+        raise UsageError(f"--devices {run.devices}: there are {n_here} GPUs here")
+    n_devices = run.devices or n_here
+    # Heads that a batch may leave out (a decoder's embedding, where every token was right) have no gradient then.
+    spread = DDPStrategy(find_unused_parameters=True) if n_devices * run.nodes > 1 else "auto"
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return Fabric(
+        accelerator=kind,
+        devices=n_devices,
+        num_nodes=run.nodes,
+        precision=PRECISIONS[run.precision],  # type: ignore[arg-type]
+        strategy=spread,
+    )
+
+
+def kind_of(device: str) -> str:
+    """What to compute on; "auto" the fastest that is here."""
+    if device not in KINDS:
+        raise UsageError(
+            f"{device!r} is no kind of device; use {', '.join(KINDS)} (CUDA_VISIBLE_DEVICES says which GPUs)"
+        )
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DependencyError("no GPU can be used here; use --device cpu, or install a torch built for CUDA")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise DependencyError("there is no Apple GPU here; use --device cpu")
+    return device

@@ -1,0 +1,280 @@
+"""Paraformer in training (Gao et al. 2022, arXiv:2206.08317), as FunASR's `Paraformer.forward` with its settings.
+
+N frames of 60 ms and U tokens of utterances laid end to end, B utterances, T frames of the longest, D width.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from asr_cli import checkpoint
+from asr_cli.checkpoint import fitted, theirs
+from asr_cli.errors import ModelError
+from asr_cli.features.cmvn import Cmvn
+from asr_cli.features.lfr import LowFrameRate
+from asr_cli.models.folder import WEIGHTS as WEIGHT_FILES
+from asr_cli.models.folder import file_of, section
+from asr_cli.models.paraformer import WEIGHTS, Paraformer
+from asr_cli.models.paraformer_folder import kind_of, read_config, read_frontend
+from asr_cli.models.paraformer_streaming import StreamingParaformer
+from asr_cli.models.write_folder import write_folder
+from asr_cli.nn.cif import integrate_and_fire
+from asr_cli.nn.rows import Rows
+from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.train.sanm import decode, encode, read_dropout
+from asr_cli.train.task import Example, Losses
+
+EOS = 2
+CTC = "ctc.ctc_lo"  # what FunASR calls the encoder's own output
+WITH_CTC = ((CTC, "ctc"), *WEIGHTS)
+SILENT = (0, 1, EOS)  # tokens that are no text
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConf:
+    """`model_conf` of the configuration, as far as it says how to train; FunASR's names and defaults."""
+
+    ctc_weight: float = 0.0
+    lsm_weight: float = 0.0
+    length_normalized_loss: bool = False
+    predictor_weight: float = 0.0
+    predictor_bias: int = 0
+    sampling_ratio: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ParaformerBatch:
+    """features: normalised and stacked (N, 560), lengths of each utterance; ids (U,) with the end token, and counts."""
+
+    features: Tensor
+    lengths: tuple[int, ...]
+    ids: Tensor
+    counts: tuple[int, ...]
+
+    def to(self, device: torch.device) -> Self:
+        return replace(
+            self,
+            features=self.features.to(device, non_blocking=True),
+            ids=self.ids.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Collate:
+    """Examples to a batch. bias: 1 where the end of an utterance is a token of its own."""
+
+    cmvn: Cmvn
+    lfr: LowFrameRate
+    bias: int
+
+    def __call__(self, examples: Sequence[Example]) -> ParaformerBatch:
+        rows = [self.cmvn(self.lfr(example.features)[0]) for example in examples]
+        ids = [[*example.ids, *[EOS] * self.bias] for example in examples]
+        return ParaformerBatch(
+            torch.cat(rows),
+            tuple(map(len, rows)),
+            torch.tensor([one for part in ids for one in part]),
+            tuple(map(len, ids)),
+        )
+
+
+class ParaformerTask:
+    """The Task of an offline Paraformer without a head of its own for times, and without hotwords."""
+
+    net: Paraformer
+
+    def __init__(
+        self,
+        net: Paraformer,
+        settings: Mapping[str, Any],
+        path: Path,
+        vocabulary: Vocabulary,
+        cmvn: Cmvn,
+        initialised: frozenset[str] = frozenset(),
+    ) -> None:
+        self.net, self.settings, self.path, self.vocabulary, self.cmvn = net, settings, path, vocabulary, cmvn
+        self.initialised = initialised
+        self.conf = read_conf(section(settings, "model_conf", path), path)
+        self.encoder_dropout = read_dropout(section(settings, "encoder_conf", path), "attention_dropout_rate", path)
+        self.decoder_dropout = read_dropout(
+            section(settings, "decoder_conf", path), "self_attention_dropout_rate", path
+        )
+        frontend = read_frontend(settings, path)
+        self.lfr_n = frontend.lfr_n
+        self.collate = Collate(cmvn, LowFrameRate(frontend.lfr_m, frontend.lfr_n), self.conf.predictor_bias)
+
+    def refusal(self, n_frames: int, ids: Sequence[int]) -> str | None:
+        n_rows = -(-n_frames // self.lfr_n)
+        n_tokens = len(ids) + self.conf.predictor_bias
+        if n_tokens == 0:
+            return "its text has no tokens"
+        if n_tokens > n_rows:
+            return f"its text has {n_tokens} tokens and its sound only {n_rows} frames of {10 * self.lfr_n} ms"
+        return None
+
+    def losses(self, batch: ParaformerBatch, net: nn.Module) -> Losses:
+        assert isinstance(net, Paraformer)
+        training = net.training
+        device = batch.features.device
+        rows, tokens = Rows(batch.lengths, device), Rows(batch.counts, device)
+        encoded = encode(net.encoder, batch.features, rows, self.encoder_dropout, training)
+        with torch.autocast(device.type, enabled=False):  # a token that fires or does not is text
+            encoded = encoded.float()
+            alphas = rows.padded(net.predictor(encoded, rows))  # (B, T)
+            n_heard = alphas.sum(1)
+            embeds = tokens.unpadded(gather(rows.padded(encoded), alphas, n_heard, tokens))
+
+        def decode(embeds: Tensor) -> Tensor:
+            return self.decode(net, embeds, tokens, encoded, rows)
+
+        embeds, n_correct = self.glance(net, embeds, tokens, batch.ids, decode)
+        losses = self.judge(decode(embeds), n_heard, n_correct, tokens, batch.ids)
+        return self.with_ctc(losses, net, rows.padded(encoded), rows, batch)
+
+    def with_ctc(self, losses: Losses, net: Paraformer, encoded: Tensor, rows: Rows, batch: ParaformerBatch) -> Losses:
+        """Beside the decoder's, the loss of the encoder (B, T, D) alone (CTC, Graves et al. 2006), which tells it from
+        the first step what is said where; the mean over utterances, as FunASR has it."""
+        weight = self.conf.ctc_weight
+        if not weight:
+            return losses
+        logs = cast(nn.Linear, net.ctc)(encoded).float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
+        ids = pad_sequence([one[: len(one) - self.conf.predictor_bias] for one in batch.ids.split(batch.counts)], True)
+        counts = torch.tensor(batch.counts, device=encoded.device) - self.conf.predictor_bias
+        whole = F.ctc_loss(logs, ids, rows.counts, counts, reduction="sum", zero_infinity=True) / len(batch.counts)
+        return replace(
+            losses,
+            total=losses.total + weight * whole,
+            parts={**losses.parts, "ctc": whole.detach()},
+        )
+
+    def judge(self, logits: Tensor, n_heard: Tensor, n_correct: Tensor | None, tokens: Rows, ids: Tensor) -> Losses:
+        """Of logits (U, V) and of how many tokens were heard in each utterance (B,)."""
+        if n_correct is None:
+            n_correct = (logits.argmax(-1) == ids).sum()
+        divisor = tokens.n_rows if self.conf.length_normalized_loss else len(tokens.lengths)
+        spelling = smoothed_cross_entropy(logits, ids, self.conf.lsm_weight) / divisor
+        counting = (tokens.counts - n_heard).abs().sum() / divisor
+        return Losses(
+            (1 - self.conf.ctc_weight) * spelling + self.conf.predictor_weight * counting,
+            {
+                "spelling": spelling.detach(),
+                "counting": counting.detach(),
+                "accuracy": n_correct / tokens.n_rows,
+            },
+            float(divisor),
+        )
+
+    def glance(
+        self, net: Paraformer, embeds: Tensor, tokens: Rows, ids: Tensor, decode: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Some embeddings (U, D) replaced by those of the right tokens, more of them the more a first look gets wrong;
+        and how many tokens that look got right. The glancing sampler of the paper, section 3.3."""
+        if self.conf.sampling_ratio <= 0:
+            return embeds, None
+        with torch.no_grad():
+            right = decode(embeds).argmax(-1) == ids  # (U,)
+            n_wrong = tokens.counts - tokens.padded(right.long()).sum(1)
+            n_shown = (n_wrong * self.conf.sampling_ratio).long()
+            # Of each utterance the places that drew the lowest numbers are shown.
+            drawn = torch.rand(tokens.mask.shape, device=ids.device).masked_fill(~tokens.mask, 2.0)
+            shown = tokens.unpadded(drawn.argsort(1).argsort(1) < n_shown.unsqueeze(1))
+        return torch.where(shown.unsqueeze(1), net.embed(ids).to(embeds.dtype), embeds), right.sum()
+
+    def decode(self, net: Paraformer, embeds: Tensor, tokens: Rows, encoded: Tensor, rows: Rows) -> Tensor:
+        hidden = decode(net.decoder, embeds, tokens, encoded, rows, self.decoder_dropout, net.training)
+        return net.output(hidden)
+
+    def transcribe(self, batch: ParaformerBatch) -> list[list[int]]:
+        net, device = self.net, batch.features.device
+        rows = Rows(batch.lengths, device)
+        encoded = net.encoder(batch.features, rows)
+        with torch.autocast(device.type, enabled=False):
+            encoded = encoded.float()
+            alphas = net.predictor(encoded, rows)
+            fired = integrate_and_fire(encoded, alphas, rows, tail=net.config.predictor.tail_threshold)
+        best = net.decode(fired, encoded, rows, None).argmax(-1)
+        return [[one for one in part.tolist() if one not in SILENT] for part in fired.rows.split(best)]
+
+    def write(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
+        write_folder(folder, self.settings, dict(theirs(tensors, WITH_CTC)), self.cmvn, self.vocabulary.tokens)
+
+
+def build(
+    settings: Mapping[str, Any], path: Path, vocabulary: Vocabulary, cmvn: Cmvn, init: Path | None
+) -> ParaformerTask:
+    """The Builder: random weights, or those of a checkpoint."""
+    net, initialised = begin_with(settings, path, vocabulary, cmvn, init)
+    return ParaformerTask(net, settings, path, vocabulary, cmvn, initialised)
+
+
+def begin_with(
+    settings: Mapping[str, Any], path: Path, vocabulary: Vocabulary, cmvn: Cmvn, init: Path | None
+) -> tuple[Paraformer, frozenset[str]]:
+    """The network, and the names of its parameters that come from a checkpoint."""
+    config = read_config(settings, path, read_frontend(settings, path), len(vocabulary))
+    if config.has_times or config.seaco or config.contextual:
+        raise ModelError(
+            f"{str(path)!r} describes a Paraformer with a head for times or for hotwords, which cannot be trained here;"
+            " a plain Paraformer can, or a streaming one"
+        )
+    if len(cmvn.shift) != config.n_features:
+        raise ModelError(f"{str(path)!r} wants {config.n_features} features, and am.mvn is for {len(cmvn.shift)}")
+    net = (StreamingParaformer if kind_of(settings) == "streaming" else Paraformer)(config)
+    has_ctc = bool(read_conf(section(settings, "model_conf", path), path).ctc_weight)
+    head = nn.Linear(config.encoder.output_size, config.n_tokens) if has_ctc else None
+    if head is not None:
+        net.ctc = head
+    if init is None:
+        return net, frozenset()
+    source = file_of(init, WEIGHT_FILES)
+    tensors = {name.removeprefix("module."): tensor.clone() for name, tensor in checkpoint.read(source).items()}
+    weights = WITH_CTC if has_ctc else WEIGHTS
+    initialised = frozenset(name for name, _ in checkpoint.renamed(tensors, weights))
+    if head is not None:  # a checkpoint need not have it
+        tensors = {f"{CTC}.{name}": tensor for name, tensor in head.state_dict().items()} | tensors
+    checkpoint.fill(net, tensors, weights, source)
+    return net, initialised
+
+
+def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
+    types = {"length_normalized_loss": bool, "predictor_bias": int}
+    names = ModelConf.__dataclass_fields__
+    return ModelConf(**{
+        name: fitted(name, values[name], types.get(name, float), path) for name in names if name in values
+    })  # fmt: skip
+
+
+def gather(frames: Tensor, alphas: Tensor, n_heard: Tensor, tokens: Rows) -> Tensor:
+    """Frames (B, T, D) summed up into as many tokens as there are (B,): (B, U, D).
+
+    Alphas (B, T) that sum up to n_heard are scaled to sum up to the counts. Token u is made of what lies between u and
+    u + 1 of the running sum, so a frame may carry several; and every share can be differentiated.
+    """
+    exact = torch.float32 if alphas.device.type == "mps" else torch.float64
+    scaled = alphas.to(exact) * (tokens.counts / n_heard.to(exact)).unsqueeze(1)
+    ends = scaled.cumsum(1)  # (B, T)
+    begins = ends - scaled
+    token = torch.arange(max(tokens.lengths), device=alphas.device).view(1, -1, 1)
+    shares = torch.minimum(ends.unsqueeze(1), token + 1) - torch.maximum(begins.unsqueeze(1), token)  # (B, U, T)
+    return shares.clamp_min(0).to(frames.dtype) @ frames
+
+
+def smoothed_cross_entropy(logits: Tensor, ids: Tensor, smoothing: float) -> Tensor:
+    """The divergence (Kullback-Leibler) of the right tokens, of which a share is spread over all others, summed up.
+
+    Logits (U, V), ids (U,).
+    """
+    logs = logits.float().log_softmax(-1)
+    right = logs.gather(1, ids.unsqueeze(1)).squeeze(1)
+    if not smoothing:
+        return -right.sum()
+    sure, other = 1 - smoothing, smoothing / (logits.shape[1] - 1)
+    least = torch.tensor([sure, other], dtype=torch.float64).log()
+    floor = float(sure * least[0] + smoothing * least[1])  # what remains of a net that is as unsure as it should be
+    return (floor - (sure - other) * right - other * logs.sum(1)).sum()

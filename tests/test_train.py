@@ -1,0 +1,438 @@
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asr_cli.checkpoint import fill, theirs
+from asr_cli.errors import InputError, ModelError, NotFoundError, OutputError, UsageError
+from asr_cli.features.cmvn import Cmvn
+from asr_cli.models.paraformer import WEIGHTS
+from asr_cli.nn.rows import Rows
+from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.text.words import Piece, join
+from asr_cli.train import state
+from asr_cli.train.augment import Augmenter, faster, in_room, masked, noisy
+from asr_cli.train.average import Ema, Kept, average, keep, tidy
+from asr_cli.train.batches import Order, divide, shuffled
+from asr_cli.train.config import AugmentConfig, SpecConfig, TrainConfig, VocabularyConfig, read_recipe
+from asr_cli.train.data import Corpus
+from asr_cli.train.lists import measured, read_lists
+from asr_cli.train.optimizer import learning_rate
+from asr_cli.train.paraformer import ParaformerBatch, build, gather
+from asr_cli.train.sanm import encode
+from asr_cli.train.task import Example, find_builder
+from asr_cli.train.tokens import Speller, build_tokens, lexicon
+from asr_cli.train.validate import metric_of
+from tests.tools.funasr_paraformer_training import CONFS, IDS, N_ROWS, features
+from tests.tools.small_paraformer import TOKENS, config, seeded
+from tests.tools.tones import write_corpus, write_recipe, write_wav
+
+GOLDEN = Path(__file__).parent / "golden"
+FACTS = json.loads((GOLDEN / "funasr_paraformer_training.json").read_text())
+SHAPES = json.loads((GOLDEN / "funasr_paraformer.json").read_text())["paraformer/shapes"]
+IDENTITY = Cmvn(torch.zeros(560), torch.ones(560))
+
+
+def task(**model_conf):
+    settings = config("paraformer") | {"model_conf": model_conf}
+    found = build(settings, Path("config.yaml"), Vocabulary(TOKENS), IDENTITY, None)
+    fill(found.net, seeded((name, tuple(shape)) for name, shape in SHAPES.items()), WEIGHTS, Path("model.pt"))
+    return found
+
+
+def batch(bias):
+    ids = [[*one, *[2] * bias] for one in IDS]
+    rows = torch.from_numpy(features()).flatten(0, 1)
+    return ParaformerBatch(
+        rows, (N_ROWS,) * len(IDS), torch.tensor([id for one in ids for id in one]), tuple(map(len, ids))
+    )
+
+
+# The Paraformer's losses
+
+
+@pytest.mark.parametrize("name", CONFS)
+def test_losses_and_gradients_are_funasrs(name):
+    ours, golden = task(**CONFS[name]), FACTS[name]
+    ours.net.eval()
+    found = ours.losses(batch(ours.conf.predictor_bias), ours.net)
+    found.total.backward()
+    assert found.total.item() == pytest.approx(golden["loss"], rel=1e-5)
+    assert found.parts["spelling"].item() == pytest.approx(golden["spelling"], rel=1e-5)
+    assert found.parts["counting"].item() == pytest.approx(golden["counting"], rel=1e-5)
+    assert found.weight == golden["weight"]
+    gradients = {name: one.grad for name, one in ours.net.named_parameters() if one.grad is not None}
+    norms = {name: one.norm().item() for name, one in theirs(gradients, WEIGHTS)}
+    assert norms == pytest.approx(golden["gradients"], rel=1e-4, abs=1e-6)
+
+
+def test_every_token_is_made_of_its_share_of_the_frames_even_where_a_frame_makes_three():
+    frames = torch.eye(3).unsqueeze(0)
+    found = gather(frames, torch.tensor([[0.1, 0.9, 0.0]]), torch.tensor([1.0]), Rows([4]))
+    wanted = torch.tensor([[[0.4, 0.6, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]])
+    assert torch.allclose(found, wanted, atol=1e-6)
+
+
+def test_utterances_do_not_hear_their_company():
+    ours = task(predictor_weight=1.0, sampling_ratio=0.0)
+    ours.net.eval()
+    rows = torch.from_numpy(features()).flatten(0, 1)[: N_ROWS + 9]
+    both = ParaformerBatch(rows, (N_ROWS, 9), torch.tensor([*IDS[0], *IDS[1]]), (len(IDS[0]), len(IDS[1])))
+    first = ParaformerBatch(rows[:N_ROWS], (N_ROWS,), torch.tensor(IDS[0]), (len(IDS[0]),))
+    second = ParaformerBatch(rows[N_ROWS:], (9,), torch.tensor(IDS[1]), (len(IDS[1]),))
+    alone = [ours.losses(one, ours.net).total.item() for one in (first, second)]
+    assert ours.losses(both, ours.net).total.item() == pytest.approx(sum(alone) / 2, rel=1e-5)
+    assert ours.transcribe(both) == ours.transcribe(first) + ours.transcribe(second)
+
+
+def test_dropout_drops_in_training_and_only_there():
+    ours = task(sampling_ratio=0.0)
+    rows, x = Rows([N_ROWS]), torch.from_numpy(features()[0])
+    still, again, shaken = (
+        encode(ours.net.encoder, x, rows, ours.encoder_dropout, training) for training in (False, False, True)
+    )
+    assert torch.equal(still, again)
+    assert torch.allclose(still, ours.net.encoder(x, rows), atol=1e-5)
+    assert not torch.allclose(still, shaken, atol=1e-2)
+
+
+def test_the_sampler_shows_right_tokens_in_the_places_it_draws():
+    ours = task(sampling_ratio=0.5)
+    torch.manual_seed(0)
+    tokens = Rows([5, 3])
+    ids = torch.tensor([*IDS[0], *IDS[1]])
+    rows = Rows([N_ROWS] * 2)
+    x = torch.from_numpy(features()).flatten(0, 1)
+    with torch.no_grad():
+        encoded = ours.net.encoder(x, rows)
+        embeds = torch.randn(8, 32)
+        ours.net.eval()
+
+        def decode(embeds):
+            return ours.decode(ours.net, embeds, tokens, encoded, rows)
+
+        wrong = decode(embeds).argmax(-1) != ids
+        shown, n_right = ours.glance(ours.net, embeds, tokens, ids, decode)
+    replaced = (shown != embeds).any(1)
+    assert torch.equal(shown[replaced], ours.net.embed(ids)[replaced])
+    wanted = [int(part.sum() * 0.5) for part in tokens.split(wrong)]
+    assert [int(part.sum()) for part in tokens.split(replaced)] == wanted
+    assert sum(wanted) and int(n_right) == 8 - int(wrong.sum())
+
+
+def test_a_text_that_is_longer_than_its_sound_is_refused():
+    ours = task(predictor_bias=1)
+    assert ours.refusal(600, range(10)) is None
+    assert "11 tokens" in ours.refusal(60, range(10))
+
+
+# Settings
+
+
+def test_a_setting_that_nobody_knows_is_refused_with_what_was_meant(tmp_path):
+    write_recipe(tmp_path / "r.yaml", warmup_step=3)
+    with pytest.raises(UsageError, match="did you mean 'warmup_steps'"):
+        read_recipe(str(tmp_path / "r.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("lr=fast", "a number should be"),
+        ("lr=0", "above 0"),
+        ("betas=0.9", "a list of numbers"),
+        ("schedule=linear", "warmup or cosine"),
+        ("augment.speed=[3]", "from 0.5 to 2"),
+        ("augment.spec.freq_mask=1", "did you mean 'freq_masks'"),
+        ("vocabulary.kind=phones", "char"),
+        ("lr", "no setting"),
+        ("encoder_cof.num_blocks=3", "did you mean 'encoder_conf'"),
+        ("max_steps=0", "above 0"),
+        ("train={schedule: cosine, max_hours: 1}", "know its end"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(change, says):
+    with pytest.raises(UsageError, match=says):
+        read_recipe("paraformer-tiny", [change])
+
+
+def test_changes_reach_into_tables_and_lone_names_are_of_train():
+    found = read_recipe("paraformer-tiny", ["encoder_conf.num_blocks=2", "lr=5e-4", "train.augment.spec=null"])
+    assert found.architecture["encoder_conf"]["num_blocks"] == 2
+    assert found.train.lr == 5e-4
+    assert found.train.augment.spec is None
+
+
+def test_a_recipe_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(NotFoundError, match="did you mean 'paraformer-tiny'"):
+        read_recipe("paraformer-tin")
+
+
+def test_a_model_that_cannot_be_trained_is_refused():
+    with pytest.raises(ModelError, match="cannot be trained here"):
+        find_builder({"model": "SenseVoiceSmall"}, Path("config.yaml"))
+
+
+def test_learning_rates_are_those_of_funasrs_warmup():
+    train = TrainConfig(lr=0.002, warmup_steps=100)
+    for step in (1, 50, 100, 400):
+        wanted = 0.002 * 100**0.5 * min(step**-0.5, step * 100**-1.5)
+        assert learning_rate(step, train, None) == pytest.approx(wanted)
+    cosine = TrainConfig(lr=1.0, warmup_steps=10, schedule="cosine")
+    assert learning_rate(10, cosine, 110) == 1
+    assert learning_rate(60, cosine, 110) == pytest.approx(0.5)
+    assert learning_rate(110, cosine, 110) == pytest.approx(0)
+
+
+# Vocabularies
+
+
+TEXTS = ["the lower the newer", "a lowest one", "用 iphone 打电话", "wide widest wider"]
+
+
+def spoken(ids, vocabulary):
+    words = join((Piece(vocabulary.piece(one), 0, 0) for one in ids), sentencepiece=vocabulary.sentencepiece)
+    return "".join(word.text for word in words).strip()
+
+
+@pytest.mark.parametrize("kind", ["char", "bpe", "word"])
+def test_what_a_vocabulary_spells_reads_as_it_was_written(kind):
+    vocabulary = Vocabulary(build_tokens(TEXTS, VocabularyConfig(kind=kind, size=70)))
+    assert vocabulary.tokens[:3] == ("<blank>", "<s>", "</s>") and vocabulary.tokens[-1] == "<unk>"
+    for text in TEXTS:
+        ids, unknown = Speller(vocabulary).ids(text)
+        assert not unknown
+        assert spoken(ids, vocabulary).replace(" ", "") == text.replace(" ", "")
+    assert spoken(Speller(vocabulary).ids(TEXTS[0])[0], vocabulary) == TEXTS[0]
+
+
+def test_pieces_within_words_carry_funasrs_mark():
+    tokens = build_tokens(TEXTS, VocabularyConfig(kind="bpe", size=70))
+    assert any(len(token) > 3 and token.endswith("@@") for token in tokens)
+    assert len(tokens) <= 70
+    ids, _ = Speller(Vocabulary(tokens)).ids("lowlower")
+    pieces = [tokens[one] for one in ids]
+    assert len(pieces) > 2
+    assert [piece.endswith("@@") for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+
+
+def test_any_word_of_known_letters_can_be_spelled():
+    vocabulary = Vocabulary(build_tokens(TEXTS, VocabularyConfig(kind="bpe", size=70)))
+    letters = sorted({letter for text in TEXTS for letter in text if letter.isascii() and letter != " "})
+    chance = random.Random(5)
+    for _ in range(200):
+        word = "".join(chance.choice(letters) for _ in range(chance.randint(1, 12)))
+        ids, unknown = Speller(vocabulary).ids(word)
+        assert not unknown and spoken(ids, vocabulary).replace(" ", "").lower() == word
+
+
+def test_the_same_texts_in_any_order_make_the_same_vocabulary():
+    for kind in ("char", "bpe", "word"):
+        conf = VocabularyConfig(kind=kind, size=60)
+        assert build_tokens(TEXTS, conf) == build_tokens(TEXTS[::-1], conf)
+
+
+def test_a_word_without_tokens_is_told():
+    vocabulary = Vocabulary(["<blank>", "<s>", "</s>", "a", "a@@", "b", "<unk>"])
+    assert Speller(vocabulary).ids("ab é a") == ((4, 5, 6, 3), ("é",))
+
+
+def test_vocabularies_that_mark_beginnings_are_spelled_too():
+    vocabulary = Vocabulary(["<blank>", "▁hel", "lo", "▁lo", "你", "<unk>"])
+    assert Speller(vocabulary).ids("hello lo你") == ((1, 2, 3, 4), ())
+
+
+def test_the_lexicon_says_how_words_are_spelled():
+    assert lexicon(["ab a"], Vocabulary(["a", "a@@", "b"])) == {"ab": ["a@@", "b"]}
+
+
+def test_a_vocabulary_too_small_for_its_letters_is_refused():
+    with pytest.raises(UsageError, match="no room"):
+        build_tokens(TEXTS, VocabularyConfig(kind="bpe", size=20))
+
+
+# Data
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("tones") / "data")
+
+
+def test_a_kaldi_folder_and_a_json_list_say_the_same(corpus):
+    (folder, _), (lines, _) = (
+        measured(read_lists([str(name)])[0], normalize=True) for name in (corpus, corpus / "list.jsonl")
+    )
+    assert folder == lines
+    assert len(folder) == 8
+    assert folder[0].seconds == pytest.approx(0.3 * len(folder[0].text.split()))
+
+
+def test_what_lacks_a_text_or_a_recording_is_told_and_left_out(tmp_path):
+    folder = write_corpus(tmp_path / "data", 3)
+    (folder / "wav.scp").write_text("u0 u0.wav\nu1 gone.wav\nu9 u2.wav\n")
+    listed, lonely = read_lists([str(folder)])
+    found, missing = measured(listed, normalize=True)
+    assert [one.key for one in found] == ["u0"]
+    whys = {one.key: one.why for one in (*lonely, *missing)}
+    assert whys.keys() == {"u1", "u2", "u9"}
+    assert "no text" in whys["u9"] and "no recording" in whys["u2"] and "not found" in whys["u1"]
+
+
+def test_segments_cut_recordings(tmp_path):
+    folder = write_corpus(tmp_path / "data", 1)
+    (folder / "segments").write_text("a u0 0.0 0.3\nb u0 0.3 0.6\n")
+    (folder / "text").write_text("a ba\nb bo\n")
+    found, _ = measured(read_lists([str(folder)])[0], normalize=True)
+    assert [(one.key, one.start, one.end, one.seconds) for one in found] == [("a", 0, 0.3, 0.3), ("b", 0.3, 0.6, 0.3)]
+
+
+def test_an_id_that_comes_twice_is_refused(corpus):
+    with pytest.raises(UsageError, match="twice"):
+        read_lists([str(corpus), str(corpus)])
+
+
+def test_a_folder_that_is_no_data_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"it has no wav\.scp"):
+        read_lists([str(tmp_path)])
+
+
+def tones(corpus, **augment):
+    found, _ = measured(read_lists([str(corpus)])[0], normalize=True)
+    vocabulary = Vocabulary(build_tokens((one.text for one in found), VocabularyConfig(kind="word")))
+    augmenter = Augmenter(AugmentConfig(**augment), torch.zeros(80)) if augment else None
+    return Corpus(found, vocabulary, sample_rate=16_000, n_mels=80, seed=1, augmenter=augmenter)
+
+
+def test_what_chance_does_to_an_utterance_depends_on_seed_epoch_and_id_alone(corpus):
+    data = tones(corpus, reverb=0.5)
+    first, again, later = data[0, 2], data[0, 2], data[1, 2]
+    data.utterances = data.utterances[::-1]
+    moved = data[0, 5]
+    assert isinstance(first, Example) and isinstance(later, Example) and isinstance(moved, Example)
+    assert torch.equal(first.features, again.features)
+    assert torch.equal(first.features, moved.features)
+    assert first.features.shape != later.features.shape or not torch.equal(first.features, later.features)
+
+
+def test_a_faster_recording_is_shorter_and_higher():
+    x = torch.sin(torch.arange(16_000) * 2 * torch.pi * 500 / 16_000)
+    y = faster(x, 1.1)
+    assert len(y) == pytest.approx(16_000 / 1.1, abs=1)
+    peak = torch.fft.rfft(y[:10_000]).abs().argmax() * 16_000 / 10_000
+    assert peak == pytest.approx(550, abs=2)
+    assert faster(x, 1.0) is x
+
+
+def test_noise_lies_as_far_below_as_it_should():
+    x, noise = torch.randn(16_000), torch.randn(3_000) * 7
+    added = noisy(x, noise, 10.0, random.Random(0)) - x
+    assert 10 * torch.log10(x.square().mean() / added.square().mean()) == pytest.approx(10, abs=0.3)
+
+
+def test_a_room_keeps_the_loudness():
+    x = torch.randn(16_000)
+    y = in_room(x, random.Random(3))
+    assert not torch.allclose(x, y, atol=0.01)
+    assert y.square().mean() == pytest.approx(float(x.square().mean()), rel=1e-3)
+
+
+def test_hidden_stripes_are_the_mean_and_never_more_than_their_share():
+    mean = torch.full((80,), 7.0)
+    for seed in range(30):
+        hidden = masked(torch.zeros(100, 80), SpecConfig(freq_masks=0, time_masks=1), mean, random.Random(seed)) == 7
+        assert hidden.all(1).sum() == hidden.any(1).sum() <= 10
+        hidden = masked(torch.zeros(50, 80), SpecConfig(freq_masks=1, time_masks=0), mean, random.Random(seed)) == 7
+        assert hidden.all(0).sum() == hidden.any(0).sum() <= 27
+
+
+def test_noise_is_taken_from_a_folder(tmp_path, corpus):
+    write_wav(tmp_path / "noise.wav", (np.random.default_rng(0).standard_normal(8000) * 3000).astype("<i2"))
+    quiet = tones(corpus)[0, 0].features
+    loud = tones(corpus, speed=(1.0,), spec=None, noise=str(tmp_path), noise_probability=1.0)[0, 0].features
+    assert loud.min() > quiet.min() + 2
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match="holds no audio"):
+        Augmenter(AugmentConfig(noise=str(tmp_path / "nothing")), torch.zeros(80))
+
+
+# Batches
+
+
+def test_batches_hold_every_utterance_once_and_no_more_than_they_may():
+    seconds = [random.Random(n).uniform(0.5, 15) for n in range(500)]
+    found = shuffled(seconds, 60.0, seed=3, epoch=2)
+    assert sorted(index for one in found for index in one) == list(range(500))
+    assert all(max(seconds[i] for i in one) * len(one) <= 60 for one in found)
+    assert sum(len(one) for one in found) / len(found) > 60 / 15
+    assert found == shuffled(seconds, 60.0, seed=3, epoch=2) != shuffled(seconds, 60.0, seed=3, epoch=3)
+
+
+def test_an_utterance_longer_than_a_batch_is_one():
+    assert divide([9.0, 1.0, 1.0], [0, 1, 2], 4.0) == [[0], [1, 2]]
+
+
+def test_a_walk_goes_on_where_it_is_told_and_processes_share_its_steps():
+    seconds = [1.0] * 40
+    one = Order(seconds, 4.0, 1, world=1, accumulate=2)
+    walk = one.walk(0, 0, 0)
+    whole = [next(walk) for _ in range(14)]
+    later = one.walk(0, 3, 0)
+    assert [next(later) for _ in range(8)] == whole[6:]
+    two = [Order(seconds, 4.0, 1, world=2, accumulate=1).walk(0, 0, rank) for rank in range(2)]
+    assert [next(two[n % 2]) for n in range(14)] == whole
+
+
+# Weights on disk
+
+
+def test_the_mean_of_weights_is_their_mean(tmp_path):
+    kept = []
+    for step, rate in ((1, 0.5), (2, 0.1), (3, 0.3)):
+        weights = {"w": torch.full((2,), float(step)), "n": torch.tensor(step)}
+        kept = keep(tmp_path, kept, Kept(rate, 0.0, -step), weights, 2)
+    tidy(tmp_path, kept)
+    assert [one.step for one in kept] == [2, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002.pt", "step-00000003.pt"]
+    found = average(one.path(tmp_path) for one in kept)
+    assert found["w"].tolist() == [2.5, 2.5] and found["n"] == 2
+
+
+def test_a_running_average_comes_nearer():
+    net = torch.nn.Linear(1, 1, bias=False)
+    net.weight.data.fill_(0)
+    ema = Ema(net, 0.5)
+    net.weight.data.fill_(1)
+    ema.follow(net, 1000)
+    assert ema.tensors["weight"].item() == pytest.approx(0.5)
+
+
+def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "state.pt"
+    state.save(path, {"step": 1})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state.os, "fsync", full)
+    with pytest.raises(OutputError, match=r"No space left.*is whole"):
+        state.save(path, {"step": 2})
+    assert state.load(path) == {"step": 1}
+    assert [one.name for one in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_a_log_forgets_what_was_never_saved(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
+    log = state.Log(path, 2)
+    log.write({"step": 3, "loss": 1.0})
+    log.close()
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3, "loss": 1.0}\n'
+
+
+def test_rates_are_called_by_what_they_count():
+    assert metric_of(["你好世界", "hello"]) == "WER"
+    assert metric_of(["你好世界你好", "hello"]) == "CER"

@@ -1,0 +1,431 @@
+"""Whole runs, most of them as a process of their own."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from asr_cli import checkpoint
+from asr_cli.errors import AsrError, DependencyError, ModelError, OutputError, UsageError
+from asr_cli.models.paraformer_folder import read_folder
+from asr_cli.train import events
+from asr_cli.train.config import RECIPES, AugmentConfig, Run, SpecConfig, TrainConfig, VocabularyConfig, read_recipe
+from asr_cli.train.loop import train
+from tests.tools.tones import recipe, write_corpus, write_recipe
+
+FABRIC = "ignore:.*:DeprecationWarning"
+pytestmark = pytest.mark.filterwarnings(FABRIC, "ignore::UserWarning:lightning_fabric")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("tones") / "data")
+
+
+def run(corpus, out, *changes, path=None, init=None, **settings):
+    where = path or write_recipe(out.with_name(f"{out.name}.yaml"), **settings)
+    return Run(
+        recipe=read_recipe(str(where), changes), data=(str(corpus),), valid=(str(corpus / "list.jsonl"),), out=out,
+        init=init, device="cpu",
+    )  # fmt: skip
+
+
+def steps(out):
+    """The log without what the clock says."""
+    records = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in one.items() if name != "elapsed"} for one in records]
+
+
+def command(corpus, out, recipe_path, *more):
+    return [
+        sys.executable, "-m", "asr", "train", str(recipe_path), "--data", str(corpus), "--valid", str(corpus),
+        "-o", str(out), "--device", "cpu", *more,
+    ]  # fmt: skip
+
+
+def asr(*args, **env):
+    return subprocess.run(args, capture_output=True, text=True, timeout=120, env=os.environ | one_thread() | env)
+
+
+def one_thread():
+    return {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="module")
+def learned(corpus, tmp_path_factory):
+    """A run that has learned its eight utterances."""
+    out = tmp_path_factory.mktemp("learned") / "run"
+    told = list(train(run(corpus, out, max_steps=100, validate_every=50, save_every=50)))
+    return out, told
+
+
+def test_a_few_words_are_learned_without_a_mistake_in_seconds(learned):
+    out, told = learned
+    finished = told[-1]
+    assert isinstance(finished, events.Finished)
+    assert (finished.why, finished.rate, finished.metric, finished.step) == ("steps", 0.0, "WER", 100)
+    assert finished.model == out / "model"
+    kinds = [type(one).__name__ for one in told]
+    assert kinds[0] == "Started" and kinds.count("Stepped") == 100 and kinds.count("Validated") == 2
+    assert told[0].n_utterances == 8 and told[0].n_tokens == 12
+
+
+def test_what_was_learned_transcribes(learned, corpus):
+    done = asr(
+        sys.executable, "-m", "asr", "transcribe", "--model", str(learned[0] / "model"), "--device", "cpu", "--no-vad",
+        str(corpus / "u1.wav"),
+    )  # fmt: skip
+    said = dict(line.split(maxsplit=1) for line in (corpus / "text").read_text().splitlines())["u1"]
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().replace(".", "").split() == said.split()
+
+
+def test_a_model_is_a_folder_as_funasr_has_them(learned):
+    folder = learned[0] / "model"
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.yaml", "model.pt", "model.safetensors", "tokens.json", "am.mvn"} <= names
+    assert "encoder.encoders0.0.self_attn.linear_q_k_v.weight" in checkpoint.read(folder / "model.pt")
+    assert "train" not in yaml.safe_load((folder / "config.yaml").read_text())
+    assert list(read_folder(folder).vocabulary.tokens)[:3] == ["<blank>", "<s>", "</s>"]
+
+
+def test_a_run_that_is_over_is_over(learned, corpus):
+    out, _ = learned
+    before = steps(out)
+    again = list(train(run(corpus, out, path=out.with_name("run.yaml"))))
+    assert [type(one).__name__ for one in again] == ["Started", "Finished"]
+    assert again[-1].rate == 0.0 and steps(out) == before
+
+
+def test_a_run_that_is_over_goes_on_to_a_later_end(learned, corpus, tmp_path):
+    short, long = tmp_path / "short", tmp_path / "long"
+    list(train(run(corpus, short, max_steps=7)))
+    list(train(run(corpus, short, max_steps=12)))
+    list(train(run(corpus, long, max_steps=12)))
+    ours, theirs = ([one for one in steps(out) if "loss" in one] for out in (short, long))
+    assert ours == theirs and len(ours) == 12
+
+
+def test_curves_are_drawn_for_tensorboard(corpus, tmp_path):
+    from asr_cli.train.board import shown_on_board
+
+    list(shown_on_board(train(run(corpus, tmp_path / "run", max_steps=2)), tmp_path / "run"))
+    [path] = (tmp_path / "run" / "tensorboard").iterdir()
+    assert b"train/loss" in path.read_bytes() and b"valid/WER" in path.read_bytes()
+
+
+def write_restless(path, **settings):
+    """A recipe with all that chance does: speed, masks, dropout, the sampler."""
+    found = recipe()
+    found["model_conf"]["sampling_ratio"] = 0.5
+    found["encoder_conf"]["dropout_rate"] = 0.1
+    found["train"] |= {"max_steps": 24, "save_every": 3, "augment": {}, **settings}
+    path.write_text(yaml.safe_dump(found))
+    return path
+
+
+def same_models(left, right):
+    weights = [checkpoint.read(out / "model" / "model.pt") for out in (left, right)]
+    return all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_run_that_is_killed_again_and_again_is_the_run_that_was_not(corpus, tmp_path):
+    path = write_restless(tmp_path / "recipe.yaml", workers=1)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    list(train(run(corpus, whole, path=path)))
+    settings = run(corpus, killed, path=path)
+    for n_lines in (2, 15):
+        kill_after(settings, path, n_lines)
+    list(train(settings))
+    assert steps(killed) == steps(whole)
+    assert same_models(killed, whole)
+
+
+@pytest.mark.parametrize("settings", [{"ema": 0.9}, {"accumulate": 2, "patience": 2, "schedule": "constant"}])
+def test_a_run_that_is_left_after_any_step_goes_on_as_if_it_had_not(corpus, tmp_path, settings):
+    path = write_restless(tmp_path / "recipe.yaml", validate_every=5, **settings)
+    whole, left = tmp_path / "whole", tmp_path / "left"
+    list(train(run(corpus, whole, path=path)))
+    for n_events in (3, 1, 8, 12, 9):
+        going = train(run(corpus, left, path=path))
+        for _ in range(n_events):
+            next(going)
+        going.close()
+    list(train(run(corpus, left, path=path)))
+    assert steps(left) == steps(whole)
+    assert same_models(left, whole)
+
+
+def kill_after(settings, path, n_lines):
+    """kill -9 as soon as the log has so many lines."""
+    line = [*command(Path(settings.data[0]), settings.out, path), "--quiet"]
+    line[line.index("--valid") + 1] = settings.valid[0]
+    process = subprocess.Popen(line, env=os.environ | one_thread(), stderr=subprocess.PIPE)
+    log, begun = settings.out / "train.jsonl", time.monotonic()
+    while process.poll() is None and not (log.is_file() and log.read_text().count("\n") >= n_lines):
+        assert time.monotonic() - begun < 60
+        time.sleep(0.005)
+    assert process.poll() is None, process.stderr.read()
+    process.kill()
+    process.communicate()
+
+
+def test_two_processes_learn_what_one_does(corpus, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    path = write_recipe(tmp_path / "recipe.yaml", max_steps=6, validate_every=6)
+    list(train(run(corpus, one, "accumulate=2", path=path)))
+    done = asr(*command(corpus, two, path, "--devices", "2"))
+    assert done.returncode == 0, done.stderr
+    assert "2 x cpu" in done.stderr and done.stderr.count("utterances") == 1
+    ours, theirs = steps(one), steps(two)
+    assert [one["step"] for one in ours] == [one["step"] for one in theirs]
+    for left, right in zip(ours, theirs, strict=True):
+        assert left == pytest.approx(right, rel=1e-5)
+
+
+def test_who_is_asked_to_stop_saves_and_says_how_to_go_on(corpus, tmp_path):
+    path = write_recipe(tmp_path / "recipe.yaml", max_steps=100_000, validate_every=100_000, save_every=100_000)
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        command(corpus, out, path), env=os.environ | one_thread(), stderr=subprocess.PIPE, text=True
+    )
+    while not ((out / "train.jsonl").is_file() and len((out / "train.jsonl").read_text().splitlines()) > 2):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    n_steps = len((out / "train.jsonl").read_text().splitlines())
+    stop = threading.Event()
+    stop.set()
+    again = list(train(dataclasses.replace(run(corpus, out, path=path), valid=(str(corpus),)), stop=stop))
+    assert again[0].step == n_steps and again[-1].step == n_steps + 1
+    assert again[-1].why == "stopped" and again[-1].model is None
+
+
+def test_other_settings_are_another_run(corpus, tmp_path):
+    out = tmp_path / "run"
+    list(train(run(corpus, out, max_steps=1)))
+    with pytest.raises(UsageError, match=r"train.lr 0.004, now 0.1"):
+        list(train(run(corpus, out, max_steps=1, lr=0.1)))
+    anew = dataclasses.replace(run(corpus, out, max_steps=1, lr=0.1), overwrite=True)
+    assert list(train(anew))[-1].step == 1
+    assert len(steps(out)) == 2
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(corpus, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="something else"):
+            list(train(dataclasses.replace(run(corpus, tmp_path), overwrite=overwrite)))
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_unusable_utterances_are_listed_and_the_others_learned_from(corpus, tmp_path):
+    data = write_corpus(tmp_path / "data")
+    (data / "u1.wav").unlink()
+    (data / "u2.wav").write_bytes(b"RIFF" + b"no sound" * 100)
+    text = (data / "text").read_text().splitlines()
+    text[3] = "u3"
+    text[4] = "u4 " + "ba " * 60
+    (data / "text").write_text("\n".join(text) + "\n")
+    found = Run(
+        recipe=read_recipe(str(write_recipe(tmp_path / "r.yaml", max_steps=2))), data=(str(data),),
+        valid=(str(data),), out=tmp_path / "run", device="cpu",
+    )  # fmt: skip
+    told = list(train(found))
+    assert told[0].n_utterances == 4 and told[0].n_skipped == 4
+    whys = {
+        one["key"]: one["why"] for one in map(json.loads, (tmp_path / "run/skipped.jsonl").read_text().splitlines())
+    }
+    assert "not found" in whys["u1"] and "cannot be read" in whys["u2"]
+    assert "empty" in whys["u3"] and "60" in whys["u4"]
+
+
+def test_a_recording_that_breaks_on_the_way_is_left_out(corpus, tmp_path, caplog):
+    data = write_corpus(tmp_path / "data")
+    found = dataclasses.replace(run(corpus, tmp_path / "run", max_steps=8), data=(str(data),))
+    going = train(found)
+    assert isinstance(next(going), events.Started)
+    (data / "u1.wav").unlink()
+    told = list(going)
+    assert told[-1].step == 8
+    assert [one for one in caplog.messages if "u1 is left out" in one]
+    assert [json.loads(line)["key"] for line in (tmp_path / "run/skipped.jsonl").read_text().splitlines()] == ["u1"]
+
+
+def test_data_of_which_most_is_unusable_is_refused(corpus, tmp_path):
+    data = write_corpus(tmp_path / "data")
+    for n in range(7):
+        (data / f"u{n}.wav").unlink()
+    found = dataclasses.replace(run(corpus, tmp_path / "run"), data=(str(data),), valid=(str(data),))
+    with pytest.raises(UsageError, match=r"14 of 16 utterances cannot be used, such as 'u0'"):
+        list(train(found))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"skipped.jsonl"}
+
+
+def test_symbols_outside_a_checkpoints_vocabulary_are_told(learned, corpus, tmp_path):
+    data = write_corpus(tmp_path / "data")
+    text = (data / "text").read_text().replace("u5 ", "u5 xylophone ")
+    (data / "text").write_text(text)
+    only_train = tmp_path / "train.yaml"
+    only_train.write_text(yaml.safe_dump({"train": recipe()["train"] | {"max_steps": 1}}))
+    found = dataclasses.replace(
+        run(corpus, tmp_path / "run", path=only_train, init=learned[0] / "model"), data=(str(data),)
+    )
+    list(train(found))
+    [skipped] = map(json.loads, (tmp_path / "run/skipped.jsonl").read_text().splitlines())
+    assert skipped["key"] == "u5" and "'xylophone'" in skipped["why"]
+
+
+def test_fine_tuning_begins_where_the_checkpoint_is(learned, corpus, tmp_path):
+    only_train = tmp_path / "train.yaml"
+    only_train.write_text(yaml.safe_dump({"train": recipe()["train"] | {"max_steps": 3, "lr": 1e-6}}))
+    model = learned[0] / "model"
+    found = dataclasses.replace(run(corpus, tmp_path / "run", path=only_train, init=model), freeze=("encoder",))
+    told = list(train(found))
+    assert told[-1].rate == 0.0
+    before, after = (checkpoint.read(folder / "model.pt") for folder in (model, tmp_path / "run" / "model"))
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert "decoder" in moved and "encoder" not in moved
+    assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in before)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(learned, corpus, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(ModelError, match="other weights than its configuration"):
+        list(train(run(corpus, out, "encoder_conf.num_blocks=3", init=learned[0] / "model")))
+    assert not out.exists() or not any(out.iterdir())
+
+
+def test_a_part_that_is_not_there_cannot_be_frozen(corpus, tmp_path):
+    with pytest.raises(UsageError, match="it has encoder, predictor"):
+        list(train(dataclasses.replace(run(corpus, tmp_path / "run"), freeze=("encodr",))))
+    with pytest.raises(UsageError, match="nothing to train"):
+        parts = "encoder", "predictor", "embed", "decoder", "output"
+        list(train(dataclasses.replace(run(corpus, tmp_path / "run"), freeze=parts)))
+
+
+def test_steps_whose_gradients_are_no_numbers_are_left_out_and_many_of_them_end_the_run(corpus, tmp_path, monkeypatch):
+    from asr_cli.train import paraformer
+
+    right = paraformer.smoothed_cross_entropy
+    broken = {2, 5, 6, 7}
+    calls = iter(range(1, 100))
+
+    def sometimes(*args):
+        return right(*args) * (torch.nan if next(calls) in broken else 1.0)
+
+    monkeypatch.setattr(paraformer, "smoothed_cross_entropy", sometimes)
+    told = []
+    with pytest.raises(AsrError, match="3 steps in a row were no numbers, the last ones on u"):
+        told.extend(train(run(corpus, tmp_path / "run", max_steps=9, longest_streak=3, save_every=1)))
+    assert [one.step for one in told if isinstance(one, events.Stepped) and one.is_skipped] == [2, 5, 6]
+    saved = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    assert saved["progress"]["step"] == 6
+    assert all(tensor.isfinite().all() for tensor in saved["net"].values())
+
+
+def test_a_disk_that_is_full_ends_the_run_in_a_sentence_and_the_state_is_whole(corpus, tmp_path, monkeypatch):
+    from asr_cli.train import state
+
+    out = tmp_path / "run"
+    sync, calls = os.fsync, iter(range(1, 100))
+
+    def full(number):
+        if next(calls) > 2:
+            raise OSError(28, "No space left on device")
+        sync(number)
+
+    monkeypatch.setattr(state.os, "fsync", full)
+    with pytest.raises(OutputError, match=r"No space left on device.*goes on from it"):
+        list(train(run(corpus, out, max_steps=12, save_every=2, validate_every=100)))
+    monkeypatch.undo()
+    told = list(train(run(corpus, out, max_steps=12, save_every=2, validate_every=100)))
+    assert told[0].step == 4 and told[-1].step == 12
+
+
+def test_a_run_that_never_got_to_its_first_state_may_be_told_something_else(corpus, tmp_path):
+    going = train(run(corpus, tmp_path / "run", max_steps=5))
+    next(going)
+    next(going)
+    going.close()
+    assert list(train(run(corpus, tmp_path / "run", max_steps=1, lr=0.1)))[-1].step == 1
+
+
+def test_every_setting_is_in_the_documentation():
+    text = (Path(__file__).parents[1] / "docs" / "train.md").read_text(encoding="utf-8")
+    kinds = TrainConfig, AugmentConfig, SpecConfig, VocabularyConfig
+    for one in (one for kind in kinds for one in dataclasses.fields(kind)):
+        assert f"{one.name}`" in text, one.name
+        if isinstance(one.default, int | float) and not isinstance(one.default, bool):
+            assert f"{one.name}` {one.default:g}" in text, one.name
+    for path in RECIPES.iterdir():
+        assert f"`{path.name.removesuffix('.yaml')}`" in text
+
+
+def test_packages_that_are_missing_are_named(corpus, tmp_path, monkeypatch):
+    from asr_cli.train import devices
+
+    monkeypatch.setattr(devices, "find_spec", lambda name: None if name == "soxr" else name)
+    with pytest.raises(DependencyError, match=r"training needs soxr; pip install 'asr-cli\[train\]'"):
+        list(train(run(corpus, tmp_path / "run")))
+
+
+def test_two_runs_do_not_share_a_folder(corpus, tmp_path):
+    found = run(corpus, tmp_path / "run", max_steps=3)
+    going = train(found)
+    next(going)
+    for other in (found, dataclasses.replace(found, overwrite=True)):
+        with pytest.raises(UsageError, match="another asr train is at work"):
+            next(train(other))
+    assert list(going)[-1].step == 3
+    assert list(train(found))[-1].step == 3
+
+
+def test_a_device_that_is_none_is_refused_before_anything_is_done(corpus, tmp_path):
+    with pytest.raises(UsageError, match="CUDA_VISIBLE_DEVICES"):
+        list(train(dataclasses.replace(run(corpus, tmp_path / "run"), device="cuda:1")))
+    with pytest.raises(UsageError, match="needs a GPU"):
+        list(train(dataclasses.replace(run(corpus, tmp_path / "run"), precision="float16")))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_in_fewer_bits_are_nearly_the_same(corpus, tmp_path, precision):
+    out = tmp_path / precision
+    list(train(dataclasses.replace(run(corpus, out, max_steps=1), precision=precision)))
+    list(train(run(corpus, tmp_path / "exact", max_steps=1)))
+    ours, exact = steps(out)[0]["loss"], steps(tmp_path / "exact")[0]["loss"]
+    assert ours == pytest.approx(exact, rel=0.02)
+    assert (ours == exact) == (precision == "float32")
+
+
+def test_what_a_run_needs_is_asked_for():
+    done = asr(sys.executable, "-m", "asr", "train", "paraformer-tiny")
+    assert done.returncode == 2 and "asr train needs --data" in done.stderr
+
+
+def test_every_recipe_that_comes_with_the_program_can_be_built(corpus, tmp_path):
+    from asr_cli.features.cmvn import Cmvn
+    from asr_cli.text.vocabulary import Vocabulary
+    from asr_cli.train.task import find_builder
+
+    for path in RECIPES.iterdir():
+        found = read_recipe(path.name.removesuffix(".yaml"))
+        conf = found.architecture["frontend_conf"]
+        n = conf["n_mels"] * conf["lfr_m"]
+        vocabulary = Vocabulary(["<blank>", "<s>", "</s>", "a", "<unk>"])
+        build = find_builder(found.architecture, found.path)
+        task = build(found.architecture, found.path, vocabulary, Cmvn(torch.zeros(n), torch.ones(n)), None)
+        assert task.refusal(1000, [3]) is None
