@@ -10,6 +10,7 @@ from asr_cli.checkpoint import fill, theirs
 from asr_cli.errors import InputError, ModelError, NotFoundError, OutputError, UsageError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.models.paraformer import WEIGHTS
+from asr_cli.nn.cif import integrate
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.text.words import Piece, join
@@ -21,7 +22,7 @@ from asr_cli.train.config import AugmentConfig, SpecConfig, TrainConfig, Vocabul
 from asr_cli.train.data import Corpus
 from asr_cli.train.lists import measured, read_lists
 from asr_cli.train.optimizer import learning_rate
-from asr_cli.train.paraformer import ParaformerBatch, build, gather
+from asr_cli.train.paraformer import ParaformerBatch, build
 from asr_cli.train.sanm import encode
 from asr_cli.train.task import Example, find_builder
 from asr_cli.train.tokens import Speller, build_tokens, lexicon
@@ -71,7 +72,7 @@ def test_losses_and_gradients_are_funasrs(name):
 
 def test_every_token_is_made_of_its_share_of_the_frames_even_where_a_frame_makes_three():
     frames = torch.eye(3).unsqueeze(0)
-    found = gather(frames, torch.tensor([[0.1, 0.9, 0.0]]), torch.tensor([1.0]), Rows([4]))
+    found = integrate(frames, torch.tensor([[0.4, 3.6, 0.0]]), 4)
     wanted = torch.tensor([[[0.4, 0.6, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]])
     assert torch.allclose(found, wanted, atol=1e-6)
 

@@ -104,9 +104,9 @@ def integrate(x: Tensor, alphas: Tensor, n_tokens: int) -> Tensor:
     """Padded frames (B, T, D), weighted with alphas (B, T) of any size, to the first tokens (B, n_tokens, D) that they
     make: what `integrate_and_fire` gives, where a frame may also carry several tokens, as it may once alphas have been
     scaled to a number of tokens that is known."""
-    ends = alphas.double().cumsum(1)
-    begins = ends - alphas.double()
-    tokens = torch.arange(n_tokens, device=x.device).view(1, -1, 1)
+    weights = alphas.to(torch.float32 if x.device.type == "mps" else torch.float64)  # which Apple's GPUs do not have
+    ends = weights.cumsum(1)
+    tokens = torch.arange(n_tokens, device=x.device).to(ends.dtype).view(1, -1, 1)
     # What a frame gives to a token is how much of the token's stretch from n to n + 1 lies in the frame's own.
-    last, first = ends.unsqueeze(1).minimum(tokens + 1.0), begins.unsqueeze(1).maximum(tokens.double())
+    last, first = ends.unsqueeze(1).minimum(tokens + 1), (ends - weights).unsqueeze(1).maximum(tokens)
     return (last - first).clamp(min=0).to(x.dtype) @ x

@@ -24,7 +24,7 @@ from asr_cli.models.paraformer import WEIGHTS, Paraformer
 from asr_cli.models.paraformer_folder import kind_of, read_config, read_frontend
 from asr_cli.models.paraformer_streaming import StreamingParaformer
 from asr_cli.models.write_folder import write_folder
-from asr_cli.nn.cif import integrate_and_fire
+from asr_cli.nn.cif import integrate, integrate_and_fire
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.sanm import decode, encode, read_dropout
@@ -128,7 +128,8 @@ class ParaformerTask:
             encoded = encoded.float()
             alphas = rows.padded(net.predictor(encoded, rows))  # (B, T)
             n_heard = alphas.sum(1)
-            embeds = tokens.unpadded(gather(rows.padded(encoded), alphas, n_heard, tokens))
+            scaled = alphas * (tokens.counts / n_heard).unsqueeze(1)
+            embeds = tokens.unpadded(integrate(rows.padded(encoded), scaled, max(batch.counts)))
 
         def decode(embeds: Tensor) -> Tensor:
             return self.decode(net, embeds, tokens, encoded, rows)
@@ -248,21 +249,6 @@ def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
     return ModelConf(**{
         name: fitted(name, values[name], types.get(name, float), path) for name in names if name in values
     })  # fmt: skip
-
-
-def gather(frames: Tensor, alphas: Tensor, n_heard: Tensor, tokens: Rows) -> Tensor:
-    """Frames (B, T, D) summed up into as many tokens as there are (B,): (B, U, D).
-
-    Alphas (B, T) that sum up to n_heard are scaled to sum up to the counts. Token u is made of what lies between u and
-    u + 1 of the running sum, so a frame may carry several; and every share can be differentiated.
-    """
-    exact = torch.float32 if alphas.device.type == "mps" else torch.float64
-    scaled = alphas.to(exact) * (tokens.counts / n_heard.to(exact)).unsqueeze(1)
-    ends = scaled.cumsum(1)  # (B, T)
-    begins = ends - scaled
-    token = torch.arange(max(tokens.lengths), device=alphas.device).view(1, -1, 1)
-    shares = torch.minimum(ends.unsqueeze(1), token + 1) - torch.maximum(begins.unsqueeze(1), token)  # (B, U, T)
-    return shares.clamp_min(0).to(frames.dtype) @ frames
 
 
 def smoothed_cross_entropy(logits: Tensor, ids: Tensor, smoothing: float) -> Tensor:

@@ -122,7 +122,7 @@ class StreamingTask(ParaformerTask):
             n_heard = alphas.sum(1)
             scaled = alphas * ((tokens.counts + SLACK) / n_heard).unsqueeze(1)
             frames = heard.padded(windows.encoded.flatten(0, 1)[windows.cuts.homes])
-            embeds = tokens.unpadded(integrate(frames, scaled, int(tokens.counts.max())))
+            embeds = tokens.unpadded(integrate(frames, scaled, max(batch.counts)))
         said_in = self.said_in(scaled, tokens, windows.cuts)
 
         def decode(embeds: Tensor) -> Tensor:

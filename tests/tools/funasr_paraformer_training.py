@@ -19,8 +19,8 @@ CONFS = {
     },
 }  # fmt: skip
 N_ROWS, WIDTH = 23, 560
-# Utterances of the same length: in FunASR's batches shorter ones hear the padding. And such of which its predictor keeps
-# the last token: where the alphas, scaled, sum up to 2.9999998 for three tokens, its third one is all zeros.
+# Utterances of the same length: in FunASR's batches shorter ones hear the padding. And such of which its predictor
+# keeps the last token: where the alphas, scaled, sum up to 2.9999998 for three tokens, its third one is all zeros.
 IDS = [[5, 9, 6, 30, 12], [7, 7, 41]]
 
 
