@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth bench-transducer bench-tables bench-bat bench-tiny parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -79,6 +79,41 @@ vad-train: $(VENV)/.installed
 
 punc-train: $(VENV)/.installed
 	$(PY) -m asr_cli.train.punctuation --text ../shared/data/text/en --out asr_cli/weights/ct_punc_en.safetensors
+
+# The small recognisers that come with the program, from speech that is synthesised here: make bat-tiny, and so on. An
+# hour each on two cores; espeak-ng and flite have to be there.
+CORPUS ?= out/corpus
+$(CORPUS)/.made: $(VENV)/.installed
+	$(PY) -m asr_cli.train.speech --out $(CORPUS)/train --hours 12 --split train
+	for split in valid test-seen test-unseen; do \
+	  $(PY) -m asr_cli.train.speech --out $(CORPUS)/$$split --hours 0.5 --split $$split || exit 1; done
+	for split in test-seen test-unseen; do \
+	  $(PY) -m asr_cli.train.speech --out $(CORPUS)/$$split-clean --hours 0.5 --split $$split --clean || exit 1; done
+	$(PY) -m asr_cli.train.speech --out $(CORPUS)/adapt --hours 0.33 --split adapt
+	$(PY) -m asr_cli.train.speech --out $(CORPUS)/adapt-test --hours 0.17 --split adapt-test
+	$(PY) -m asr_cli.train.speech --out $(CORPUS)/long --long 12 --split test-seen
+	touch $@
+
+%-tiny: $(CORPUS)/.made
+	$(PY) -m asr train $@ --data $(CORPUS)/train --valid $(CORPUS)/valid -o out/$@ --precision bfloat16
+	$(PY) -m asr_cli.train.ship out/$@/model asr_cli/weights/$@
+
+# What they hear: MODELS are names or folders.
+bench-tiny: $(CORPUS)/.made
+	$(PY) tests/benchmarks/tiny_models.py $(CORPUS) $(MODELS)
+
+# The transducer's loss beside the whole lattice's (DEVICE=cuda); the tables of BAT in small, some hours.
+DEVICE ?= cpu
+bench-transducer: $(VENV)/.installed
+	$(PY) tests/benchmarks/transducer_loss.py --device $(DEVICE)
+
+bench-tables: $(CORPUS)/.made
+	$(PY) tests/benchmarks/transducer_tables.py $(CORPUS) out/tables
+
+# Beside FunASR, as bench-peers: MODELS has rwkv-bat, as tests/tools/large_bat.py makes it; and ten hours of a stream.
+bench-bat: $(VENV)/.installed
+	$(PY) tests/benchmarks/bat_speed.py $(MODELS)/rwkv-bat $(PEERS) $(AUDIO)
+	$(PY) tests/benchmarks/bat_speed.py --stream $(MODELS)/rwkv-bat $(AUDIO) 10
 
 # How soon captions come; a stream of 12 hours; 32 streams at once; a microphone.
 stream-latency: $(VENV)/.installed

@@ -22,10 +22,14 @@ TOKENIZER = {"tokenizer": "CharTokenizer", "tokenizer_conf": {"unk_symbol": "<un
 
 
 def write_folder(
-    folder: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], cmvn: Cmvn, tokens: Sequence[str]
+    folder: Path,
+    settings: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    cmvn: Cmvn | None,
+    tokens: Sequence[str] | None,
 ) -> None:
     """Write config.yaml, am.mvn, tokens.json and the weights, which have FunASR's names, twice: as model.pt for FunASR,
-    and as model.safetensors, which is read here.
+    and as model.safetensors, which is read here. No am.mvn without a normalisation, no tokens.json without tokens.
 
     All is on the disk before it takes the place of what was at `folder`. A configuration.json would name one file of
     weights for everybody; without it each finds his own.
@@ -34,16 +38,21 @@ def write_folder(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        config = yaml.safe_dump(TOKENIZER | dict(settings), allow_unicode=True, sort_keys=False)
+        more = {} if tokens is None else TOKENIZER
+        config = yaml.safe_dump(more | dict(settings), allow_unicode=True, sort_keys=False)
         (new / "config.yaml").write_text(config, encoding="utf-8")
-        (new / "tokens.json").write_text(json.dumps(list(tokens), ensure_ascii=False, indent=0), encoding="utf-8")
-        (new / "am.mvn").write_text(mvn(cmvn), encoding="utf-8")
+        if tokens is not None:
+            (new / "tokens.json").write_text(json.dumps(list(tokens), ensure_ascii=False, indent=0), encoding="utf-8")
+        if cmvn is not None:
+            (new / "am.mvn").write_text(mvn(cmvn), encoding="utf-8")
         own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
         torch.save(own, new / "model.pt")
         save_safetensors(new / "model.safetensors", own, {})
+        # Two of these were made for one's own eyes only.
+        new.chmod(0o755)
+        (new / "model.safetensors").chmod((new / "model.pt").stat().st_mode)
         for path in (*new.iterdir(), new):
             flush(path)
-        new.chmod(0o755)  # it was made for one's own eyes
         replace(new, folder)
         flush(folder.parent)
     except (OSError, RuntimeError, SafetensorError) as error:  # each has its own way to say that the disk is full

@@ -1,4 +1,4 @@
-"""The tables of BAT and of RWKV-BAT in small: python tests/benchmarks/transducer_tables.py CORPUS OUT [--set NAME=VALUE]
+"""The tables of BAT and of RWKV-BAT in small: python tests/benchmarks/transducer_tables.py CORPUS OUT [--set N=V]
 
 On speech synthesised by `python -m asr_cli.train.speech` (CORPUS has train, valid, test-seen-clean), the same network
 and the same steps for each row: the whole lattice, with FastEmit, BAT in bands of several widths (An et al. 2023,
