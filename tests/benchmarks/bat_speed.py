@@ -1,5 +1,5 @@
-"""How fast BAT and RWKV-BAT are here and in FunASR 1.4.16, on the same utterances, in turns, each on one core; and what
-a stream of hours costs.
+"""How fast BAT's and RWKV-BAT's networks are here and in FunASR 1.4.16, with nothing to say, on the same utterances, in
+turns, each on one core; and what a stream of hours costs.
 
 usage: bat_speed.py MODEL_DIR FUNASR_PYTHON AUDIO.wav [RUNS]
        bat_speed.py --stream MODEL_DIR AUDIO.wav HOURS
