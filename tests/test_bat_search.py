@@ -200,6 +200,15 @@ def test_nobody_says_more_than_so_many_tokens_at_a_frame(wild, name):
     assert name == "beam" or counts == dict.fromkeys(range(3), MOST)
 
 
+def test_in_16_bits_a_token_is_still_the_one_it_is():
+    prediction, joiner = PredictionNet(3000, 6, 9), Joiner(8, 9, 10, 3000)
+    with torch.no_grad():
+        joiner.out.bias[777] = 50.0
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        [found] = greedy(prediction, joiner, [torch.ones(1, 8)], [begin(prediction)])
+    assert {token.id for token in found.best.tokens()} == {777}
+
+
 @pytest.mark.parametrize("search", [greedy, beam])
 @pytest.mark.parametrize("part", ["prediction", "joiner"])
 def test_damaged_weights_are_an_error_and_no_text(wild, search, part):

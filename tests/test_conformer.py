@@ -156,6 +156,14 @@ def test_a_norm_in_training_is_torchs_over_the_frames_there_are():
     torch.testing.assert_close(one, other)
 
 
+def test_a_batch_that_is_no_number_leaves_nothing_in_a_norm():
+    net = deepcopy(encoder("conformer")).train()
+    with torch.no_grad():
+        net(torch.full((1, 40, N_FEATURES), float("nan")), torch.tensor([40]))
+        net(features(40).unsqueeze(0), torch.tensor([40]))
+    assert all(one.isfinite().all() for one in net.buffers())
+
+
 @pytest.mark.parametrize("chunk", [None, Chunk(3, 1)])
 def test_padding_teaches_nothing(chunk):
     """In training, too, where every frame has a part in the norms."""

@@ -26,10 +26,10 @@ from asr_cli.train.paraformer import ParaformerBatch, build
 from asr_cli.train.sanm import encode
 from asr_cli.train.task import Example, find_builder
 from asr_cli.train.tokens import Speller, build_tokens, lexicon
-from asr_cli.train.validate import metric_of
+from asr_cli.train.transcripts import metric_of
 from tests.tools.funasr_paraformer_training import CONFS, IDS, N_ROWS, features
 from tests.tools.small_paraformer import TOKENS, config, seeded
-from tests.tools.tones import write_corpus, write_recipe, write_wav
+from tests.tools.tones import recipe, write_corpus, write_recipe, write_wav
 
 GOLDEN = Path(__file__).parent / "golden"
 FACTS = json.loads((GOLDEN / "funasr_paraformer_training.json").read_text())
@@ -148,6 +148,14 @@ def test_a_setting_that_nobody_knows_is_refused_with_what_was_meant(tmp_path):
         ("schedule=linear", "warmup or cosine"),
         ("augment.speed=[3]", "from 0.5 to 2"),
         ("augment.spec.freq_mask=1", "did you mean 'freq_masks'"),
+        ("augment.speed=[3]", r"train\.augment\.speed \(3\.0,\), where"),
+        ("augment.noise_snr=[3]", r"train\.augment\.noise_snr \(3\.0,\), where two"),
+        ("augment.spec.freq_width=-1", r"augment\.spec\.freq_width -1, where 0 or more"),
+        ("augment.reverb=2", "a share from 0 to 1"),
+        ("weight_decay=-1", "0 or more"),
+        ("seed=-1", "2\\^63"),
+        ("seed=9223372036854775808", "2\\^63"),
+        ("vocabulary.size=0", "above 0"),
         ("vocabulary.kind=phones", "char"),
         ("lr", "no setting"),
         ("encoder_cof.num_blocks=3", "did you mean 'encoder_conf'"),
@@ -158,6 +166,34 @@ def test_a_setting_that_nobody_knows_is_refused_with_what_was_meant(tmp_path):
 def test_a_value_that_makes_no_sense_is_refused(change, says):
     with pytest.raises(UsageError, match=says):
         read_recipe("paraformer-tiny", [change])
+
+
+def test_a_table_that_no_checkpoint_has_is_refused_with_what_was_meant():
+    assert read_recipe(None, ["encoder_conf.dropout_rate=0.2"]).architecture == {"encoder_conf": {"dropout_rate": 0.2}}
+    with pytest.raises(UsageError, match="did you mean 'encoder_conf'"):
+        read_recipe(None, ["encodr_conf.dropout_rate=0.2"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("a: b\n: : [", "line 2 is no YAML"), ("", "no table"), ("- a", "no table")]
+)
+def test_a_recipe_that_is_none_is_its_writers_to_mend(tmp_path, text, says):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(UsageError, match=f"cannot be read as a recipe.*{says}"):
+        read_recipe(str(tmp_path / "r.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [("model_conf", "predictor_bias", 2), ("model_conf", "ctc_weight", 1.0), ("model_conf", "lsm_weight", -0.1),
+     ("encoder_conf", "dropout_rate", 2), ("decoder_conf", "dropout_rate", -1)],
+)  # fmt: skip
+def test_a_share_that_is_none_is_refused_before_the_first_step(table, name, value):
+    settings = recipe()
+    settings[table][name] = value
+    vocabulary = Vocabulary.from_list(["<blank>", "<s>", "</s>", "a", "<unk>"], source="here")
+    with pytest.raises(ModelError, match=f"{name} {value}"):
+        build(settings, Path("r.yaml"), vocabulary, Cmvn(torch.zeros(560), torch.ones(560)), None)
 
 
 def test_changes_reach_into_tables_and_lone_names_are_of_train():
@@ -283,6 +319,21 @@ def test_what_lacks_a_text_or_a_recording_is_told_and_left_out(tmp_path):
     assert "no text" in whys["u9"] and "no recording" in whys["u2"] and "not found" in whys["u1"]
 
 
+def test_a_text_in_another_encoding_is_told_and_left_out(tmp_path):
+    folder = write_corpus(tmp_path / "data", 2)
+    (folder / "text").write_bytes("u0 café\n".encode("latin-1") + b"u1 ba\n")
+    found, missing = measured(read_lists([str(folder)])[0], normalize=True)
+    assert [one.key for one in found] == ["u1"]
+    assert [(one.key, one.why) for one in missing] == [("u0", "its text is not UTF-8")]
+
+
+def test_a_command_in_a_list_is_refused_with_what_can_be_done(tmp_path):
+    folder = write_corpus(tmp_path / "data", 1)
+    (folder / "wav.scp").write_text("u0 sox a.mp3 -t wav - |\n")
+    with pytest.raises(UsageError, match=r"wav\.scp:1.*run it once"):
+        read_lists([str(folder)])
+
+
 def test_segments_cut_recordings(tmp_path):
     folder = write_corpus(tmp_path / "data", 1)
     (folder / "segments").write_text("a u0 0.0 0.3\nb u0 0.3 0.6\n")
@@ -311,7 +362,7 @@ def tones(corpus, **augment):
 def test_what_chance_does_to_an_utterance_depends_on_seed_epoch_and_id_alone(corpus):
     data = tones(corpus, reverb=0.5)
     first, again, later = data[0, 2], data[0, 2], data[1, 2]
-    data.utterances = data.utterances[::-1]
+    data.pieces = data.pieces[::-1]
     moved = data[0, 5]
     assert isinstance(first, Example) and isinstance(later, Example) and isinstance(moved, Example)
     assert torch.equal(first.features, again.features)
@@ -430,8 +481,11 @@ def test_a_log_forgets_what_was_never_saved(tmp_path):
     path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
     log = state.Log(path, 2)
     log.write({"step": 3, "loss": 1.0})
+    log.write({"step": 4, "loss": float("nan"), "gradient": float("inf")})  # JSON has no words for these
     log.close()
-    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3, "loss": 1.0}\n'
+    assert path.read_text() == (
+        '{"step": 1}\n{"step": 2}\n{"step": 3, "loss": 1.0}\n{"step": 4, "loss": null, "gradient": null}\n'
+    )
 
 
 def test_rates_are_called_by_what_they_count():

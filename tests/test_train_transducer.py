@@ -163,11 +163,34 @@ def test_company_and_padding_do_not_change_a_loss() -> None:
 
 @pytest.mark.parametrize(
     ("conf", "message"),
-    [({"r_d": 0}, "r_d 0 and r_u 2"), ({"auxiliary_ctc_weight": 0.3}, "--set model_conf.auxiliary_ctc_weight=0")],
+    [
+        ({"r_d": 0}, "r_d 0 and r_u 2"),
+        ({"auxiliary_ctc_weight": 0.3}, "--set model_conf.auxiliary_ctc_weight=0"),
+        ({"lsm_weight": 1.5}, "lsm_weight 1.5"),
+    ],
 )
 def test_what_cannot_be_trained_so_is_told(conf: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         task(RWKV, **conf)
+
+
+def test_over_the_whole_lattice_company_and_padded_chunks_do_not_change_a_loss_either() -> None:
+    bat = task(CHUNKED, "Transducer")
+    net = bat.net.eval()
+    together = bat.losses(bat.collate(EXAMPLES), net).total
+    alone = [bat.losses(bat.collate([one]), net).total for one in EXAMPLES]
+    assert torch.allclose(torch.stack(alone).mean(), together, rtol=1e-4)
+
+
+def test_what_is_measured_in_16_bits_is_spelled_with_all_of_them() -> None:
+    bat = task(RWKV)
+    batch = bat.collate(EXAMPLES)
+    seen: set[torch.dtype] = set()
+    bat.net.joiner.out.register_forward_hook(lambda module, args, logits: seen.add(logits.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        bat.net.eval()
+        bat.transcribe(batch)
+    assert seen == {torch.float32}
 
 
 def test_fastemit_moves_only_the_gradient() -> None:

@@ -145,6 +145,12 @@ def test_padding_and_company_change_nothing() -> None:
             assert torch.allclose(transducer_loss(*one, band), together[i])
 
 
+def test_frames_behind_the_longest_utterance_are_nobodys() -> None:
+    encoded, *parts = some(3, 9, 5)
+    band = whole(torch.tensor([7, 6, 4]), torch.tensor([5, 3, 1]))
+    assert torch.equal(transducer_loss(encoded, *parts, band), transducer_loss(encoded[:, :7], *parts, band))
+
+
 def test_however_few_cells_are_computed_at_once_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = some(3, 9, 5)
     band = whole(torch.tensor([9, 6, 4]), torch.tensor([5, 3, 1]))

@@ -28,7 +28,7 @@ from asr_cli.models.bat import (
 from asr_cli.models.bat_encoders import CONFIGS, IGNORED, ConformerConfig, RwkvConfig, published
 from asr_cli.models.folder import CONFIGS as CONFIG_FILES
 from asr_cli.models.folder import WEIGHTS as WEIGHT_FILES
-from asr_cli.models.folder import file_of, insist, insist_sizes, read_norms, read_yaml, section
+from asr_cli.models.folder import file_of, insist, insist_rates, insist_sizes, read_norms, read_yaml, section
 from asr_cli.models.paraformer_folder import (
     FRONTEND_FIXED,
     FRONTEND_IDLE,
@@ -144,6 +144,8 @@ def read_config(settings: Mapping[str, Any], path: Path, frontend: Frontend, n_t
     )
     for part in (found.decoder, found.joint, found.predictor):
         insist_sizes(part, path)
+    for trained in (found.encoder, found.decoder, found.predictor):
+        insist_rates(trained, path)
     check_encoder(found.encoder, path)
     return found
 
@@ -154,8 +156,15 @@ def check_encoder(config: ConformerConfig | RwkvConfig, path: Path) -> None:
         is_wrong = isinstance(value, str) or (type(value) is int and value < 1)
         if is_wrong and name not in NO_SIZES:
             raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a positive whole number should be")
-    if isinstance(config, ConformerConfig) and config.output_size % config.attention_heads:
+    if isinstance(config, RwkvConfig):
+        return
+    if config.output_size % config.attention_heads:
         raise ModelError(f"{str(path)!r}: width {config.output_size} for {config.attention_heads} heads")
+    if config.unified_model_training and not 0 <= config.jitter_range < config.default_chunk_size:
+        raise ModelError(
+            f"{str(path)!r} wants chunks of default_chunk_size {config.default_chunk_size}, give or take"
+            f" jitter_range {config.jitter_range}; make that 0 or more, and less than the size"
+        )
 
 
 def read_predictor(settings: Mapping[str, Any], path: Path) -> PredictorConfig:

@@ -136,6 +136,7 @@ def next_tokens(
     window = torch.arange(WINDOW, device=heard.device)
     rows = torch.minimum(begins.unsqueeze(1) + window, ends.unsqueeze(1) - 1)
     logits = joiner(heard[rows], said[torch.tensor(going, device=said.device)].unsqueeze(1))  # (N, WINDOW, V)
+    logits = logits.float()  # in fewer bits the numbers of tokens, which travel beside them, would be others
     values, tokens = logits.max(dim=2)
     first = (tokens != BLANK).byte().argmax(dim=1, keepdim=True)
     places = torch.arange(len(first), device=first.device)

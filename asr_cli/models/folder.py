@@ -85,6 +85,13 @@ def insist_sizes(conf: "DataclassInstance", path: Path) -> None:
             raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a positive whole number should be")
 
 
+def insist_rates(conf: "DataclassInstance", path: Path) -> None:
+    """Refuse a configuration that drops more than all, or less than nothing."""
+    for name, value in asdict(conf).items():
+        if "dropout" in name and not 0 <= value < 1:
+            raise ModelError(f"{str(path)!r} wants {name} {value!r}, where a number from 0 to below 1 should be")
+
+
 def check_sanm(width: int, n_heads: int, kernel: int, shift: int, path: Path) -> None:
     """Refuse heads that do not divide a SAN-M block's width, and a memory moved out of its own window."""
     if width % n_heads:

@@ -41,6 +41,8 @@ def rwkv_convolutions(config: RwkvConfig) -> list[Layer]:
     width, factor, kernel = config.output_size, config.subsampling_factor, config.kernel
     if factor not in (2, 4, 6):
         raise ModelError(f"an RWKVEncoder with subsampling_factor {factor} is not known here")
+    if kernel % 2 == 0:
+        raise ModelError(f"an RWKVEncoder with kernel {kernel} is not known here")
     first, second = width // 4, width // 2
     layers = ((first, (1, 1)), (first, (factor // 2, 2)), (second, (1, 1)), (second, (2, 2)),
               (width, (1, 1)), (width, (1, 1)))  # fmt: skip

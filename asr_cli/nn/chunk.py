@@ -4,7 +4,7 @@ arXiv:2006.01712), so that it may hear while somebody speaks and costs the same 
 T frames of one utterance, N rows of all chunks of all utterances laid end to end, D width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -108,7 +108,10 @@ class ChunkEncoder(SanmEncoder):
         positions = torch.arange(state.n_seen + 1, state.n_seen + 1 + len(x), device=x.device)
         return ChunkState(torch.cat([state.frames, self.enter(x, positions)]), state.n_seen + len(x))
 
-    def encode(self, cuts: Sequence[list[Tensor]], chunking: Chunking) -> Chunks:
+    def encode(
+        self, cuts: Sequence[list[Tensor]], chunking: Chunking, through: Callable[[Tensor, Rows], Tensor] | None = None
+    ) -> Chunks:
+        """through: how the layers are gone through, where not as usual."""
         pieces = [piece for utterance in cuts for piece in utterance]
         device = self.norm.weight.device
         rows = ChunkRows([len(piece) for piece in pieces], device)
@@ -116,7 +119,7 @@ class ChunkEncoder(SanmEncoder):
         own = ((rows.positions >= chunking.left) & (rows.positions < ends[rows.owners])).nonzero().squeeze(1)
         n_own = [sum(min(chunking.stride, len(piece) - chunking.left) for piece in utterance) for utterance in cuts]
         x = torch.cat(pieces) if pieces else torch.zeros(0, self.in_width, device=device)
-        return Chunks(self.through(x, rows), rows, own, Rows(n_own, device), rows.owners[own])
+        return Chunks((through or self.through)(x, rows), rows, own, Rows(n_own, device), rows.owners[own])
 
     @property
     def in_width(self) -> int:

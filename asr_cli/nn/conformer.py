@@ -99,8 +99,11 @@ class FrameNorm(nn.BatchNorm1d):
         with torch.no_grad():
             momentum = self.momentum or 0.0
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(variance * n_frames / (n_frames - 1).clamp(min=1), momentum)
+            # A step that came to no number can be left out; what it left here never could.
+            known = mean.isfinite() & variance.isfinite()
+            unbiased = variance * n_frames / (n_frames - 1).clamp(min=1)
+            self.running_mean.lerp_(torch.where(known, mean, self.running_mean), momentum)
+            self.running_var.lerp_(torch.where(known, unbiased, self.running_var), momentum)
         return mean, variance
 
 

@@ -31,6 +31,7 @@ def transducer_loss(
 
     Logits of a few cells are computed at a time, twice: for the loss, and again where it has a gradient.
     """
+    encoded = encoded[:, : band.starts.shape[1]]  # an encoder of chunks may pad beyond the longest utterance
     is_lower = torch.is_autocast_enabled(encoded.device.type)
     dtype = torch.get_autocast_dtype(encoded.device.type) if is_lower else output.weight.dtype
     with torch.autocast(encoded.device.type, enabled=False):

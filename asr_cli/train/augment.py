@@ -37,7 +37,10 @@ class Augmenter:
 
     def sound(self, x: Tensor, chance: random.Random) -> Tensor:
         """Samples (N,) to samples of about as many."""
-        x = faster(x, chance.choice(self.config.speed))
+        return self.elsewhere(faster(x, chance.choice(self.config.speed)), chance)
+
+    def elsewhere(self, x: Tensor, chance: random.Random) -> Tensor:
+        """Samples (N,) to as many: in another room, with other noises."""
         if chance.random() < self.config.reverb:
             x = in_room(x, chance)
         if self.noises and chance.random() < self.config.noise_probability:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from importlib.resources import files
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -19,6 +20,9 @@ SCHEDULES = ("warmup", "cosine", "constant")
 KINDS = ("auto", "char", "word", "bpe")
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 TRAIN = "train"
+# The tables of a checkpoint's configuration.
+CONFS = ("model_conf", "encoder_conf", "decoder_conf", "joint_network_conf", "predictor_conf", "frontend_conf",
+         "tokenizer_conf")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,8 @@ class TrainConfig:
     """The section `train`.
 
     normalize: texts to NFKC, small letters, no punctuation. unknown: what happens to utterances whose text the
-    vocabulary cannot spell, skip or keep (as <unk>). batch_seconds: of audio for each device at once, padding counted;
+    vocabulary cannot spell, skip or keep (as <unk>). mistakes: what share of a text to punctuate is misheard at most.
+    batch_seconds: of audio for each device at once, padding counted; batch_words: of text, where there is no audio.
     accumulate: so many batches make a step. clip: the largest norm of the gradient, 0 for none. ema: decay of a running
     average of the weights, 0 for none; average: of how many of the best weights the final model is the mean.
     validate_every, save_every: steps. patience: validations without a better one, 0 for no end. init_lr_scale: of the
@@ -80,12 +85,14 @@ class TrainConfig:
     max_epochs: int | None = None
     max_hours: float | None = None
     batch_seconds: float = 120.0
+    batch_words: int = 2400
     accumulate: int = 1
     min_seconds: float = 0.1
     max_seconds: float = 30.0
     max_tokens: int = 200
     normalize: bool = True
     unknown: str = "skip"
+    mistakes: float = 0.0
     lr: float = 1e-3
     betas: tuple[float, ...] = (0.9, 0.98)
     weight_decay: float = 0.01
@@ -137,7 +144,7 @@ class Run:
 def read_recipe(name: str | None, changes: Sequence[str] = ()) -> Recipe:
     """A recipe from a file or by name, with changes such as "train.lr=0.002". No name: nothing but the changes."""
     path = find_recipe(name) if name else Path("the command line")
-    settings = read_yaml(path) if name else {}
+    settings = read_settings(path) if name else {}
     for change in changes:
         change_setting(settings, change)
     train = settings.pop(TRAIN, None) or {}
@@ -146,6 +153,18 @@ def read_recipe(name: str | None, changes: Sequence[str] = ()) -> Recipe:
     found: TrainConfig = parsed(TrainConfig, train, TRAIN, path)
     check(found, path)
     return Recipe(settings, found, path)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A recipe that cannot be read is its writer's to mend, unlike a model's configuration."""
+    try:
+        return read_yaml(path)
+    except ModelError as error:
+        where = getattr(error.__cause__, "problem_mark", None)
+        line = f": line {where.line + 1} is no YAML" if where else ": it is no YAML, or no table of settings"
+        raise UsageError(
+            f"{str(path)!r} cannot be read as a recipe{line}; asr train --help says what it holds"
+        ) from error
 
 
 def read_precision(name: str) -> str:
@@ -189,9 +208,10 @@ def place_of(name: str, settings: Mapping[str, Any], change: str) -> list[str]:
     own = [one.name for one in fields(TrainConfig)]
     if name in own:
         return [TRAIN]
-    if "model" not in settings and name.endswith("_conf"):
+    tables = () if "model" in settings else CONFS
+    if name in tables:
         return []  # of the checkpoint that is begun from
-    near = get_close_matches(name, [*own, *map(str, settings)], n=1)
+    near = get_close_matches(name, [*own, *tables, *map(str, settings)], n=1)
     advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join([*map(str, settings), *own])}"
     raise UsageError(f"--set {change!r}: there is no setting {name!r}; {advice}")
 
@@ -230,7 +250,7 @@ def value_of(name: str, value: Any, hint: Any, path: Path) -> Any:
         raise UsageError(str(error)) from error
 
 
-POSITIVE = ("batch_seconds", "accumulate", "max_seconds", "max_tokens", "lr", "warmup_steps", "average",
+POSITIVE = ("batch_seconds", "batch_words", "accumulate", "max_seconds", "max_tokens", "lr", "warmup_steps", "average",
             "validate_every", "save_every", "init_lr_scale", "cmvn_hours", "longest_streak")  # fmt: skip
 
 
@@ -238,7 +258,8 @@ def check(train: TrainConfig, path: Path) -> None:
     """Refuse values that make no sense before anything is done with them."""
 
     def refuse(name: str, what: str) -> None:
-        raise UsageError(f"{str(path)!r} has {TRAIN}.{name} {getattr(train, name)!r}, where {what} should be")
+        value = attrgetter(name)(train)
+        raise UsageError(f"{str(path)!r} has {TRAIN}.{name} {value!r}, where {what} should be")
 
     for name in POSITIVE:
         if getattr(train, name) <= 0:
@@ -253,14 +274,25 @@ def check(train: TrainConfig, path: Path) -> None:
     if train.unknown not in ("skip", "keep"):
         refuse("unknown", "skip or keep")
     if train.vocabulary.kind not in KINDS:
-        refuse("vocabulary", f"a kind of {', '.join(KINDS)}")
+        refuse("vocabulary.kind", " or ".join(KINDS))
+    if train.vocabulary.size <= 0:
+        refuse("vocabulary.size", "a number above 0")
+    if not 0 <= train.mistakes <= 0.5:
+        refuse("mistakes", "a share from 0 to 0.5")
     if not 0 <= train.ema < 1:
         refuse("ema", "a number from 0 to below 1")
     if len(train.betas) != 2 or not all(0 <= beta < 1 for beta in train.betas):
         refuse("betas", "two numbers from 0 to below 1")
     if not train.augment.speed or not all(0.5 <= speed <= 2 for speed in train.augment.speed):
-        refuse("augment", "a speed from 0.5 to 2")
+        refuse("augment.speed", "speeds from 0.5 to 2")
     if len(train.augment.noise_snr) != 2:
-        refuse("augment", "noise_snr of two numbers of dB")
-    if train.workers < 0 or train.patience < 0 or train.clip < 0:
-        refuse("workers" if train.workers < 0 else "patience" if train.patience < 0 else "clip", "0 or more")
+        refuse("augment.noise_snr", "two numbers of dB")
+    spec = [f"augment.spec.{one.name}" for one in fields(SpecConfig)] if train.augment.spec else []
+    for name in ("workers", "patience", "clip", "weight_decay", *spec):
+        if attrgetter(name)(train) < 0:
+            refuse(name, "0 or more")
+    for name in ("augment.noise_probability", "augment.reverb"):
+        if not 0 <= attrgetter(name)(train) <= 1:
+            refuse(name, "a share from 0 to 1")
+    if not 0 <= train.seed < 1 << 63:
+        refuse("seed", "a number from 0 to below 2^63")

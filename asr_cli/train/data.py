@@ -1,4 +1,4 @@
-"""Utterances to examples in batches, read in other processes."""
+"""Recordings to examples in batches, read in other processes."""
 
 import random
 import signal
@@ -17,25 +17,36 @@ from asr_cli.features.resample import Resample
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.augment import Augmenter, read_samples
 from asr_cli.train.lists import Skipped, Utterance
-from asr_cli.train.task import Example
+from asr_cli.train.task import Delivered, Example
 from asr_cli.train.tokens import Speller
 
 AHEAD = 4  # batches that each process prepares
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """A batch as a loader gives it. batch: None where none of its utterances could be used."""
+class Recordings(Dataset[Any]):
+    """What is heard of recordings, asked for by (epoch, number): what chance does depends on seed, epoch and key
+    alone."""
 
-    keys: tuple[str, ...]
-    texts: tuple[str, ...]
-    seconds: float
-    batch: Any
-    skipped: tuple[Skipped, ...]
+    def __init__(
+        self, pieces: Sequence[Any], *, sample_rate: int, n_mels: int, seed: int = 0, augmenter: Augmenter | None = None
+    ) -> None:
+        self.pieces, self.seed, self.augmenter = pieces, seed, augmenter
+        self.resample = Resample(SAMPLE_RATE, sample_rate)
+        self.fbank = Fbank(sample_rate, n_mels)
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def chance(self, epoch: int, key: str) -> random.Random:
+        return random.Random(f"{self.seed}/{epoch}/{key}")
+
+    def heard(self, samples: Tensor) -> Tensor:
+        """Log-mel (T, n_mels) of samples at 16 kHz."""
+        return self.fbank(self.resample(samples))[0]
 
 
-class Corpus(Dataset[Example | Skipped]):
-    """Utterances as examples, asked for by (epoch, number): what chance does depends on seed, epoch and key alone."""
+class Corpus(Recordings):
+    """Utterances as examples."""
 
     def __init__(
         self,
@@ -48,19 +59,13 @@ class Corpus(Dataset[Example | Skipped]):
         augmenter: Augmenter | None = None,
         refusal: Callable[[int, Sequence[int]], str | None] = lambda n_frames, ids: None,
     ) -> None:
-        self.utterances = utterances
-        self.speller = Speller(vocabulary)
-        self.seed, self.augmenter, self.refusal = seed, augmenter, refusal
-        self.resample = Resample(SAMPLE_RATE, sample_rate)
-        self.fbank = Fbank(sample_rate, n_mels)
-
-    def __len__(self) -> int:
-        return len(self.utterances)
+        super().__init__(utterances, sample_rate=sample_rate, n_mels=n_mels, seed=seed, augmenter=augmenter)
+        self.speller, self.refusal = Speller(vocabulary), refusal
 
     def __getitem__(self, place: tuple[int, int]) -> Example | Skipped:
         epoch, index = place
-        one = self.utterances[index]
-        chance = random.Random(f"{self.seed}/{epoch}/{one.key}")
+        one = self.pieces[index]
+        chance = self.chance(epoch, one.key)
         try:
             samples = read_samples(one.source, one.start, one.end)
         except AsrError as error:
@@ -71,23 +76,21 @@ class Corpus(Dataset[Example | Skipped]):
         return Skipped(one.key, why) if why else Example(one.key, features, ids, one.text)
 
     def features(self, samples: Tensor, chance: random.Random) -> Tensor:
-        if self.augmenter is not None:
-            samples = self.augmenter.sound(samples, chance)
-        features, _ = self.fbank(self.resample(samples))
-        return features if self.augmenter is None else self.augmenter.features(features, chance)
+        if self.augmenter is None:
+            return self.heard(samples)
+        return self.augmenter.features(self.heard(self.augmenter.sound(samples, chance)), chance)
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
     """Examples to a batch, in whatever process they were made."""
 
-    collate: Callable[[Sequence[Example]], Any]
-    frame_seconds: float = 0.01
+    collate: Callable[[Sequence[Any]], Any]
 
-    def __call__(self, found: Sequence[Example | Skipped]) -> Delivered:
-        examples = [one for one in found if isinstance(one, Example)]
+    def __call__(self, found: Sequence[Any]) -> Delivered:
+        examples = [one for one in found if not isinstance(one, Skipped)]
         skipped = tuple(one for one in found if isinstance(one, Skipped))
-        seconds = sum(len(one.features) for one in examples) * self.frame_seconds
+        seconds = sum(one.seconds for one in examples)
         batch = self.collate(examples) if examples else None
         return Delivered(
             tuple(one.key for one in examples), tuple(one.text for one in examples), seconds, batch, skipped
@@ -95,9 +98,9 @@ class Together:
 
 
 def loader(
-    corpus: Corpus, places: Iterable[list[tuple[int, int]]], collate: Callable[[Sequence[Example]], Any], workers: int
+    corpus: Dataset[Any], places: Iterable[list[tuple[int, int]]], collate: Callable[[Sequence[Any]], Any], workers: int
 ) -> "DataLoader[Any]":
-    """places: the batches, as `Corpus` is asked for them."""
+    """places: the batches, as the corpus is asked for them."""
     return DataLoader(
         corpus,
         batch_sampler=places,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 PACKAGES = "lightning_fabric", "tokenizers", "soxr", "tensorboard"
 KINDS = "auto", "cpu", "cuda", "mps"
+KNOWN_MASTERS = {"MASTER_ADDR", "SLURM_NTASKS"}  # without one of them, machines wait for each other
 
 
 def require_packages() -> None:
@@ -37,10 +39,23 @@ def make_fabric(run: Run) -> "Fabric":
     kind = kind_of(run.device)
     if kind == "cpu" and run.precision == "float16":
         raise UsageError("training in float16 needs a GPU; use bfloat16 or float32")
+    if run.nodes > 1 and not KNOWN_MASTERS & os.environ.keys():
+        raise UsageError(
+            f"--nodes {run.nodes}: nobody says where the first machine is; set MASTER_ADDR, MASTER_PORT and NODE_RANK"
+            " on each, or start it with torchrun or Slurm"
+        )
     n_here = torch.cuda.device_count() if kind == "cuda" else 1
     if kind == "cuda" and run.devices > n_here:
         raise UsageError(f"--devices {run.devices}: there are {n_here} GPUs here")
     n_devices = run.devices or n_here
+    n_started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else n_devices * run.nodes
+    if n_started != n_devices * run.nodes:  # each would train for itself, all in the same folder
+        raise UsageError(
+            f"torchrun started {n_started} processes, and --devices {n_devices} --nodes {run.nodes} asks for"
+            f" {n_devices * run.nodes}; tell both the same"
+        )
+    # Convolutions with one input channel have gradients of another layout; that they are copied costs nothing.
+    warnings.filterwarnings("ignore", "Grad strides do not match")
     # Heads that a batch may leave out (a decoder's embedding, where every token was right) have no gradient then.
     spread = DDPStrategy(find_unused_parameters=True) if n_devices * run.nodes > 1 else "auto"
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

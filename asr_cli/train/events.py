@@ -7,17 +7,19 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """It begins, or goes on after `step`. seconds: of audio to learn from. n_skipped: utterances that cannot be used.
+    """It begins, or goes on after `step`. seconds: of audio to learn from. unit: what the utterances are called, which
+    may be something else. n_skipped: what cannot be used.
 
     device: where, in words; n_parameters: trained ones.
     """
 
     step: int
     n_utterances: int
+    unit: str
     n_valid: int
     n_skipped: int
     seconds: float
-    n_tokens: int
+    n_tokens: int | None
     n_parameters: int
     device: str
     n_processes: int
@@ -43,14 +45,16 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What the weights are worth on data they have not seen. rate: errors for each unit; metric: CER or WER."""
+    """What the weights are worth on data they have not seen. rate: errors for each unit; metric: what that is
+    called, CER or WER or another; parts: what else is known of the errors."""
 
     step: int
     loss: float
     rate: float
     metric: str
+    parts: Mapping[str, float]
     is_best: bool
-    sample: tuple[str, str]  # what was said and what was recognised, of one utterance
+    sample: tuple[str, str]  # as it should be and as it was found, of one utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """It is over. model: the folder to transcribe with; None where it was stopped before its end.
+    """It is over. model: the folder that came of it; None where it was stopped before its end. use: the command that it
+    is for, with "{}" where the folder stands.
 
     why: "steps", "epochs", "hours", "patience" or "stopped".
     """
@@ -74,6 +79,7 @@ class Finished:
     rate: float | None
     metric: str
     n_averaged: int
+    use: str
 
 
 Event = Started | Stepped | Validated | Saved | Finished

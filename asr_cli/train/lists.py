@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asr_cli.audio import SAMPLE_RATE
 from asr_cli.audio.ids import first, made_key
@@ -19,6 +19,9 @@ from asr_cli.jobs.manifest_json import key_of, parsed, source_of, span_of
 from asr_cli.jobs.manifest_kaldi import cut_into_segments, read_scp
 from asr_cli.jobs.manifest_lines import folder_of, lines, place_of, text_of
 from asr_cli.scoring.units import Rules, normalized
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 TEXTS = ("text", "target", "transcript", "sentence", "txt")  # what lists call what was said
 HEAD_BYTES = 4096
@@ -35,6 +38,10 @@ class Utterance:
     end: float | None
     text: str
     seconds: float
+
+    @property
+    def size(self) -> float:
+        return self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ def read_folder(name: str, skipped: list[Skipped]) -> Iterator[Listed]:
     for needed in ("wav.scp", "text"):
         if not (folder / needed).is_file():
             raise InputError(f"{name!r} is no Kaldi folder: it has no {needed}; name one, or a JSON list")
-    items: Iterable[Item] = read_scp(str(folder / "wav.scp"), allow_pipes=False)
+    items: Iterable[Item] = map(no_command, read_scp(str(folder / "wav.scp"), allow_pipes=True))
     if (folder / "segments").is_file():
         items = cut_into_segments(list(items), str(folder / "segments"))
     texts = read_table(folder / "text")
@@ -87,6 +94,15 @@ def read_folder(name: str, skipped: list[Skipped]) -> Iterator[Listed]:
         else:
             yield Listed(item, text, number(durations.get(item.key)))
     skipped += [Skipped(key, "it has a text and no recording") for key in texts]
+
+
+def no_command(item: Item) -> Item:
+    if item.piped:
+        raise UsageError(
+            f"{item.origin}: {item.key!r} is a command for the shell, and training reads files; run it once, and name"
+            " what it writes"
+        )
+    return item
 
 
 def read_table(path: Path) -> dict[str, str]:
@@ -129,9 +145,20 @@ def measured(listed: Sequence[Listed], *, normalize: bool) -> tuple[list[Utteran
         for one, looked in zip(listed, pool.map(look, listed), strict=True):
             if isinstance(looked, str):
                 skipped.append(Skipped(one.item.key, looked))
+            elif not is_text(one.text):
+                skipped.append(Skipped(one.item.key, "its text is not UTF-8"))
             else:
                 found.append(made(one, looked, normalize))
     return found, skipped
+
+
+def is_text(text: str) -> bool:
+    """Whether it was UTF-8 in its list."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def made(one: Listed, seconds: float, normalize: bool) -> Utterance:
@@ -163,8 +190,8 @@ def duration(source: str) -> float | None:
     return plain.n_frames / SAMPLE_RATE if plain is not None else announced_duration(source)
 
 
-def write_utterances(path: Path, utterances: Iterable[Utterance]) -> None:
-    write_lines(path, map(asdict, utterances))
+def write_records(path: Path, records: Iterable["DataclassInstance"]) -> None:
+    write_lines(path, map(asdict, records))
 
 
 def write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
@@ -175,13 +202,9 @@ def as_line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def read_utterances(path: Path) -> list[Utterance]:
+def read_records(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    return [Utterance(**json.loads(line)) for line in text.split("\n") if line]
-
-
-def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
-    write_lines(path, map(asdict, skipped))
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def add_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
@@ -191,5 +214,4 @@ def add_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
 
 def read_skipped(path: Path) -> set[str]:
     """The keys of what is known to be of no use."""
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    return {json.loads(line)["key"] for line in text.split("\n") if line}
+    return {one["key"] for one in read_records(path)}

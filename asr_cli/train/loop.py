@@ -16,21 +16,20 @@ import torch
 
 from asr_cli.errors import AsrError, InputError, UsageError
 from asr_cli.train import state
-from asr_cli.train.augment import Augmenter
 from asr_cli.train.average import Kept, average, keep, tidy
 from asr_cli.train.batches import Order, divide
 from asr_cli.train.config import Run
-from asr_cli.train.data import Corpus, Delivered, loader
+from asr_cli.train.data import loader
 from asr_cli.train.devices import is_first, make_fabric, require_packages
 from asr_cli.train.events import Event, Finished, Saved, Started, Stepped, Validated
-from asr_cli.train.lists import Skipped, Utterance, add_skipped, read_skipped
+from asr_cli.train.lists import Skipped, add_skipped, read_skipped
 from asr_cli.train.lock import alone_in
 from asr_cli.train.optimizer import freeze, learning_rate
-from asr_cli.train.prepare import LEXICON, SKIPPED, STATE, Prepared, is_begun, prepare, read_prepared
+from asr_cli.train.prepare import SKIPPED, STATE, Prepared, is_begun, prepare, read_prepared
 from asr_cli.train.progress import Limits, Progress
 from asr_cli.train.steps import Stepper
-from asr_cli.train.task import find_builder
-from asr_cli.train.validate import Verdict, metric_of, validate
+from asr_cli.train.task import Delivered
+from asr_cli.train.validate import Verdict, validate
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -70,19 +69,19 @@ class Trainer:
 
     def __init__(self, run: Run, fabric: "Fabric", prepared: Prepared, stop: threading.Event) -> None:
         self.out, self.config, self.fabric, self.prepared = run.out, run.recipe.train, fabric, prepared
-        self.stop = stop
+        self.stop, self.material = stop, prepared.material
         torch.manual_seed(self.config.seed)
-        build = find_builder(prepared.settings, prepared.path)
-        self.task = build(prepared.settings, prepared.path, prepared.vocabulary, prepared.cmvn, run.init)
+        self.task = self.material.build()
+        self.items, self.valid_items = (self.material.items(one) for one in (prepared.train, prepared.valid))
         freeze(self.task.net, run.freeze)
         self.stepper = Stepper(fabric, self.task, self.config)
         self.progress = Progress()
         self.told = read_skipped(self.out / SKIPPED)
-        seconds = [one.seconds for one in prepared.train]
+        sizes = [one.size for one in self.items]
         config = self.config
-        self.order = Order(seconds, config.batch_seconds, config.seed, fabric.world_size, config.accumulate)
+        self.order = Order(sizes, self.material.batch_size, config.seed, fabric.world_size, config.accumulate)
         self.limits = Limits(config, self.order, len(self.order.steps(0)))
-        self.metric = metric_of(one.text for one in prepared.valid)
+        self.metric = self.material.metric(self.valid_items)
         self.valid = self.valid_batches()
 
     def run(self) -> Iterator[Event]:
@@ -97,7 +96,7 @@ class Trainer:
             self.log.close()
         if why == STOPPED:
             rate = self.progress.kept[0].rate if self.progress.kept else None
-            yield Finished(self.progress.step, why, None, rate, self.metric, 0)
+            yield Finished(self.progress.step, why, None, rate, self.metric, 0, self.material.use)
         else:
             yield self.finish(why)
 
@@ -149,7 +148,7 @@ class Trainer:
     def no_way_on(self, keys: Sequence[str]) -> AsrError:
         steps = f"{self.progress.streak} steps in a row"
         if not keys:
-            return InputError(f"no recording of {steps} could be read; see {str(self.out / SKIPPED)!r}")
+            return InputError(f"nothing of {steps} could be read; see {str(self.out / SKIPPED)!r}")
         return AsrError(
             f"the gradients of {steps} were no numbers, the last ones on {', '.join(keys[:5])}; lower train.lr, or look"
             " at those recordings: the state of before is saved"
@@ -157,7 +156,7 @@ class Trainer:
 
     def tell(self, skipped: Sequence[Skipped]) -> None:
         """Once of each recording that turns out to be of no use."""
-        new = [one for one in skipped if one.key not in self.told]
+        new = list({one.key: one for one in skipped if one.key not in self.told}.values())
         for one in new:
             log.warning("%s is left out: %s", one.key, one.why, extra={"code": "W-SKIPPED"})
         if new:
@@ -186,8 +185,10 @@ class Trainer:
         if raw is not None:
             net.load_state_dict(raw)
         if self.log is not None:
-            self.log.write({"step": progress.step, "valid_loss": verdict.loss, "rate": verdict.rate})
-        return Validated(progress.step, verdict.loss, verdict.rate, self.metric, is_best, verdict.sample)
+            self.log.write(
+                {"step": progress.step, "valid_loss": verdict.loss, "rate": verdict.rate, **verdict.parts}
+            )  # fmt: skip
+        return Validated(progress.step, verdict.loss, verdict.rate, self.metric, verdict.parts, is_best, verdict.sample)
 
     @property
     def n_best(self) -> int:
@@ -195,7 +196,7 @@ class Trainer:
 
     def verdict(self) -> Verdict:
         torch.manual_seed(self.config.seed)
-        return validate(self.fabric, self.task, self.valid, self.prepared.vocabulary)
+        return validate(self.fabric, self.task, self.valid, self.material)
 
     def save(self) -> Saved:
         path = self.out / STATE
@@ -226,7 +227,7 @@ class Trainer:
         return self.order.world * self.order.accumulate
 
     def finish(self, why: str) -> Finished:
-        """The mean of the best weights, or the best ones where those are better, as a folder for `asr transcribe`."""
+        """The mean of the best weights, or the best ones where those are better, as a folder."""
         kept = self.progress.kept
         tensors, rate, n_averaged = state.load(kept[0].path(self.out / BEST)), kept[0].rate, 1
         if len(kept) > 1:
@@ -237,45 +238,36 @@ class Trainer:
                 tensors, rate, n_averaged = mean, verdict.rate, len(kept)
         folder = self.out / MODEL
         if self.fabric.is_global_zero:
-            self.task.write(folder, tensors)
-            if lexicon := (self.out / LEXICON).read_text(encoding="utf-8"):
-                (folder / LEXICON).write_text(lexicon, encoding="utf-8")
+            self.material.write(self.task, folder, tensors)
         self.fabric.barrier()
-        return Finished(self.progress.step, why, folder, rate, self.metric, n_averaged)
+        return Finished(self.progress.step, why, folder, rate, self.metric, n_averaged, self.material.use)
 
     def started(self) -> Started:
         prepared, fabric = self.prepared, self.fabric
         name = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else str(fabric.device)
         return Started(
-            step=self.progress.step, n_utterances=len(prepared.train), n_valid=len(prepared.valid),
-            n_skipped=prepared.n_skipped, seconds=sum(self.order.seconds), n_tokens=len(prepared.vocabulary),
+            step=self.progress.step, n_utterances=len(self.items), unit=self.material.unit,
+            n_valid=len(self.valid_items), n_skipped=prepared.n_skipped,
+            seconds=sum(one.seconds for one in self.items), n_tokens=self.material.n_tokens,
             n_parameters=sum(one.numel() for one in self.task.net.parameters() if one.requires_grad),
             device=name, n_processes=fabric.world_size,
         )  # fmt: skip
 
     def train_batches(self) -> Iterator[Delivered]:
         """From where the run stands, for ever."""
-        prepared, config = self.prepared, self.config
-        mean = -prepared.cmvn.shift[: prepared.n_mels]
-        corpus = self.corpus(prepared.train, Augmenter(config.augment, mean))
+        corpus = self.material.corpus(self.task, self.items, by_chance=True)
         places = self.order.walk(self.progress.epoch, self.progress.position, self.fabric.global_rank)
-        return iter(loader(corpus, Walk(places), self.task.collate, config.workers))
+        return iter(loader(corpus, Walk(places), self.task.collate, self.config.workers))
 
     def valid_batches(self) -> Any:
-        """The longest utterances first: if they do not fit, that is known at once."""
-        seconds = [one.seconds for one in self.prepared.valid]
-        order = sorted(range(len(seconds)), key=lambda i: seconds[i])
-        batches = divide(seconds, order, self.config.batch_seconds)[::-1]
+        """The largest first: if they do not fit, that is known at once."""
+        sizes = [one.size for one in self.valid_items]
+        order = sorted(range(len(sizes)), key=lambda i: sizes[i])
+        batches = divide(sizes, order, self.material.batch_size)[::-1]
         mine = batches[self.fabric.global_rank :: self.fabric.world_size]
         places = [[(0, index) for index in batch] for batch in mine]
-        return loader(self.corpus(self.prepared.valid, None), places, self.task.collate, self.config.workers)
-
-    def corpus(self, utterances: Sequence[Utterance], augmenter: Augmenter | None) -> Corpus:
-        prepared = self.prepared
-        return Corpus(
-            utterances, prepared.vocabulary, sample_rate=prepared.sample_rate, n_mels=prepared.n_mels,
-            seed=self.config.seed, augmenter=augmenter, refusal=self.task.refusal,
-        )  # fmt: skip
+        corpus = self.material.corpus(self.task, self.valid_items, by_chance=False)
+        return loader(corpus, places, self.task.collate, self.config.workers)
 
 
 class Walk:

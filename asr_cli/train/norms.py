@@ -7,13 +7,14 @@ from torch import Tensor
 
 from asr_cli.errors import AsrError, UsageError
 from asr_cli.features.cmvn import Cmvn
-from asr_cli.train.data import Corpus
+from asr_cli.train.augment import read_samples
+from asr_cli.train.data import Recordings
 
 LEAST = 1e-3  # of a deviation: a bin that is always the same says nothing
 
 
-def measure(corpus: Corpus, hours: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (n_mels,) of a random part of the utterances, as they are."""
+def measure(corpus: Recordings, hours: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (n_mels,) of a random part of the recordings, as they are."""
     order = list(range(len(corpus)))
     random.Random(f"norms/{seed}").shuffle(order)
     total = square = torch.zeros(corpus.fbank.n_mels, dtype=torch.float64)
@@ -25,7 +26,7 @@ def measure(corpus: Corpus, hours: float, seed: int) -> tuple[Tensor, Tensor]:
         total = total + found.sum(0)
         square = square + found.square().sum(0)
         n_frames += len(found)
-        seconds += corpus.utterances[index].seconds
+        seconds += corpus.pieces[index].seconds
         if seconds >= hours * 3600:
             break
     if not n_frames:
@@ -34,15 +35,13 @@ def measure(corpus: Corpus, hours: float, seed: int) -> tuple[Tensor, Tensor]:
     return mean.float(), (square / n_frames - mean.square()).clamp_min(LEAST**2).sqrt().float()
 
 
-def features_of(corpus: Corpus, index: int) -> Tensor | None:
-    from asr_cli.train.augment import read_samples
-
-    one = corpus.utterances[index]
+def features_of(corpus: Recordings, index: int) -> Tensor | None:
+    one = corpus.pieces[index]
     try:
         samples = read_samples(one.source, one.start, one.end)
     except AsrError:
         return None
-    return corpus.features(samples, random.Random(0)).double()
+    return corpus.heard(samples).double()
 
 
 def stacked(mean: Tensor, deviation: Tensor, times: int) -> Cmvn:

@@ -246,9 +246,17 @@ def begin_with(
 def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
     types = {"length_normalized_loss": bool, "predictor_bias": int}
     names = ModelConf.__dataclass_fields__
-    return ModelConf(**{
+    conf = ModelConf(**{
         name: fitted(name, values[name], types.get(name, float), path) for name in names if name in values
     })  # fmt: skip
+    for name, what, is_right in (
+        ("ctc_weight", "a number from 0 to below 1", 0 <= conf.ctc_weight < 1),  # the decoder's is what remains
+        ("lsm_weight", "a number from 0 to below 1", 0 <= conf.lsm_weight < 1),
+        ("predictor_bias", "0 or 1", conf.predictor_bias in (0, 1)),
+    ):
+        if not is_right:
+            raise ModelError(f"{str(path)!r} has {name} {getattr(conf, name)}, where {what} should be")
+    return conf
 
 
 def smoothed_cross_entropy(logits: Tensor, ids: Tensor, smoothing: float) -> Tensor:

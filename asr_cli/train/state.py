@@ -1,6 +1,7 @@
 """Where a run stands, on disk: one file that is always whole, and a log that says no more than it."""
 
 import json
+import math
 import os
 import pickle
 from collections.abc import Mapping
@@ -51,13 +52,20 @@ class Log:
 
     def write(self, record: Mapping[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(record) + "\n")
+            self._file.write(json.dumps(known(record)) + "\n")
             self._file.flush()
         except OSError as error:
             raise OutputError(f"cannot write {str(self.path)!r}: {error.strerror}; make room") from error
 
     def close(self) -> None:
         self._file.close()
+
+
+def known(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is no number as nothing at all: JSON has none of those."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
+    }
 
 
 def read_lines(path: Path) -> list[str]:

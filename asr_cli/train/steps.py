@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from asr_cli.errors import InputError
 from asr_cli.train.average import Ema
 from asr_cli.train.config import TrainConfig
-from asr_cli.train.data import Delivered
 from asr_cli.train.optimizer import make_optimizer, set_rate
-from asr_cli.train.task import Task
+from asr_cli.train.task import Delivered, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

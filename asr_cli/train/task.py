@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.train.lists import Skipped
+
+FRAME_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,21 @@ class Example:
     features: Tensor
     ids: tuple[int, ...]
     text: str
+
+    @property
+    def seconds(self) -> float:
+        return len(self.features) * FRAME_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A batch as a loader gives it. batch: None where none of its examples could be used."""
+
+    keys: tuple[str, ...]
+    texts: tuple[str, ...]
+    seconds: float
+    batch: Any
+    skipped: tuple[Skipped, ...]
 
 
 class Batch(Protocol):
@@ -51,20 +69,24 @@ class Task(Protocol):
     """
 
     net: nn.Module
-    collate: Callable[[Sequence[Example]], Any]
+    collate: Callable[[Sequence[Any]], Any]
     initialised: frozenset[str]
-
-    def refusal(self, n_frames: int, ids: Sequence[int]) -> str | None:
-        """Why an utterance of so many 10 ms frames cannot be trained on with these ids, if it cannot."""
 
     def losses(self, batch: Any, net: nn.Module) -> Losses:
         """net: `self.net`, in training mode or not; dropout and the like only in training mode."""
 
+    def write(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
+        """A folder in FunASR's layout that `asr` loads. tensors: as of `net.state_dict()`."""
+
+
+class RecognizerTask(Task, Protocol):
+    """A recogniser in training."""
+
+    def refusal(self, n_frames: int, ids: Sequence[int]) -> str | None:
+        """Why an utterance of so many 10 ms frames cannot be trained on with these ids, if it cannot."""
+
     def transcribe(self, batch: Any) -> list[list[int]]:
         """The ids of each utterance, the likeliest at each place, in the order of the batch's examples."""
-
-    def write(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
-        """A folder in FunASR's layout that `asr transcribe --model` loads. tensors: as of `net.state_dict()`."""
 
 
 class Builder(Protocol):
@@ -75,11 +97,11 @@ class Builder(Protocol):
         vocabulary: Vocabulary,
         cmvn: Cmvn,
         init: Path | None,
-    ) -> Task:
+    ) -> RecognizerTask:
         """settings: a config.yaml of FunASR's; path: where they were read, for messages; init: a checkpoint folder."""
 
 
-# By what config.yaml calls `model`, in small letters without underscores: where its Builder is.
+# By what config.yaml calls `model`, in small letters without underscores: where a recogniser's Builder is,
 TASKS = {
     "paraformer": "asr_cli.train.paraformer:build",
     "paraformerstreaming": "asr_cli.train.paraformer_streaming:build",
@@ -87,16 +109,41 @@ TASKS = {
     "bat": "asr_cli.train.transducer:build",
     "rwkvbat": "asr_cli.train.transducer:build",
     "transducer": "asr_cli.train.transducer:build",
+    "uniasr": "asr_cli.train.uniasr:build",
+}
+TRANSCRIPTS = "asr_cli.train.transcripts:Transcripts"
+# and where the Material of other models is. The last of either are names of before FunASR 1.0.
+MATERIALS = {
+    "fsmnvadstreaming": "asr_cli.train.spans:SpeechSpans",
+    "fsmnvad": "asr_cli.train.spans:SpeechSpans",
+    "e2evad": "asr_cli.train.spans:SpeechSpans",
+    "cttransformer": "asr_cli.train.prose_marks:MarkedProse",
+    "cttransformerstreaming": "asr_cli.train.prose_marks:MarkedProse",
+    "targetdelay": "asr_cli.train.prose_marks:MarkedProse",
+    "vadrealtime": "asr_cli.train.prose_marks:MarkedProse",
 }
 
 
 def find_builder(settings: Mapping[str, Any], path: Path) -> Builder:
-    kind = str(settings.get("model") or "").lower().replace("_", "")
-    if kind not in TASKS:
-        raise ModelError(
-            f"{str(path)!r} describes a model that cannot be trained here (model: {settings.get('model')!r});"
-            f" there are {', '.join(TASKS)}"
-        )
-    module, _, name = TASKS[kind].partition(":")
-    builder: Builder = getattr(import_module(module), name)
+    builder: Builder = at(TASKS[kind_of(settings, path, TASKS)])
     return builder
+
+
+def find_material_class(settings: Mapping[str, Any], path: Path) -> Any:
+    return at(MATERIALS.get(kind_of(settings, path, {**TASKS, **MATERIALS}), TRANSCRIPTS))
+
+
+def kind_of(settings: Mapping[str, Any], path: Path, known: Mapping[str, str]) -> str:
+    name = settings.get("model") or settings.get("punctuation")
+    kind = str(name or "").lower().replace("_", "")
+    if kind not in known:
+        raise ModelError(
+            f"{str(path)!r} describes a model that cannot be trained here (model: {name!r}); there are"
+            f" {', '.join(known)}"
+        )
+    return kind
+
+
+def at(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

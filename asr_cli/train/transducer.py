@@ -180,8 +180,9 @@ class TransducerTask:
         net = self.net
         encoded, lengths = self.encode(net, batch)
         frames = [row[:length].float() for row, length in zip(encoded, lengths.tolist(), strict=True)]
-        fresh = begin(net.prediction)
-        found = greedy(net.prediction, net.joiner, frames, [fresh] * len(frames))
+        with torch.autocast(encoded.device.type, enabled=False):  # what decides has all its bits, as in the backend
+            fresh = begin(net.prediction)
+            found = greedy(net.prediction, net.joiner, frames, [fresh] * len(frames))
         return [[token.id for token in one.best.tokens()] for one in found]
 
     def write(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -222,4 +223,6 @@ def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
     })  # fmt: skip
     if conf.r_d < 1 or conf.r_u < 1:
         raise ModelError(f"{str(path)!r} has r_d {conf.r_d} and r_u {conf.r_u}, where numbers above 0 should be")
+    if not 0 <= conf.lsm_weight < 1:
+        raise ModelError(f"{str(path)!r} has lsm_weight {conf.lsm_weight}, where a number from 0 to below 1 should be")
     return conf

@@ -22,6 +22,7 @@ from asr_cli.features.fbank import Fbank
 from asr_cli.features.lfr import LowFrameRate
 from asr_cli.models.fsmn_vad import Config, FsmnVadNet
 from asr_cli.train import voices
+from asr_cli.train.detector import speech_logit
 from asr_cli.train.scenes import scene
 from asr_cli.train.schedule import follow, warm_cosine
 from asr_cli.vad.weights import write_own
@@ -87,11 +88,6 @@ def disguise(fbank: Tensor, generator: torch.Generator) -> Tensor:
     hidden = (bins >= low[:, None]) & (bins < (low + width)[:, None])
     floor = fbank.amin(dim=(1, 2), keepdim=True)
     return torch.where(hidden[:, None], floor, fbank)
-
-
-def speech_logit(logits: Tensor) -> Tensor:
-    """All the other classes against silence, (B, T)."""
-    return logits[..., 1:].logsumexp(dim=-1) - logits[..., 0]
 
 
 def train(corpus: Corpus, net: FsmnVadNet, cmvn: Cmvn, steps: int, batch: int, seed: int) -> FsmnVadNet:

@@ -1,9 +1,13 @@
 """FSMN-VAD checkpoints on disk: folders in FunASR's layouts, and our own single file."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from asr_cli import checkpoint
 from asr_cli.errors import ModelError
@@ -35,18 +39,27 @@ class Folder:
 
 def read_folder(folder: Path) -> Folder:
     config_file = file_of(folder, CONFIGS)
-    settings = read_yaml(config_file)
+    config, options = read_config(read_yaml(config_file), config_file)
+    net = FsmnVadNet(config)
+    checkpoint.load(net, file_of(folder, MODELS), WEIGHTS)
+    return Folder(net, sized(Cmvn.from_file(file_of(folder, NORMS)), config, folder), options)
+
+
+def read_config(settings: Mapping[str, Any], config_file: Path) -> tuple[Config, EndpointOptions]:
     if str(settings.get("encoder", "")).lower() not in ENCODERS:
         raise ModelError(f"{str(config_file)!r} describes no FSMN-VAD (encoder: {settings.get('encoder')!r})")
     frontend = settings.get("frontend_conf") or {}
-    decisions = settings.get("model_conf") or settings.get("vad_post_conf") or {}
+    decisions = decisions_of(settings)
     insist(frontend, FRONTEND, config_file)
     insist(decisions, FIXED, config_file)
     options: EndpointOptions = checkpoint.known_fields(EndpointOptions, decisions, config_file, ignored=(*FIXED, *IDLE))
     config: Config = checkpoint.known_fields(Config, settings.get("encoder_conf") or {}, config_file)
-    net = FsmnVadNet(config)
-    checkpoint.load(net, file_of(folder, MODELS), WEIGHTS)
-    return Folder(net, sized(Cmvn.from_file(file_of(folder, NORMS)), config, folder), options)
+    return config, options
+
+
+def decisions_of(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """When speech begins and ends, which before FunASR 1.0 stood elsewhere."""
+    return settings.get("model_conf") or settings.get("vad_post_conf") or {}
 
 
 def read_own(path: Path | None = None) -> tuple[FsmnVadNet, Cmvn]:
@@ -66,11 +79,14 @@ def read_own(path: Path | None = None) -> tuple[FsmnVadNet, Cmvn]:
 
 
 def write_own(path: Path, net: FsmnVadNet, cmvn: Cmvn) -> None:
-    tensors = dict(checkpoint.theirs(net.state_dict(), WEIGHTS))
-    tensors = {name: tensor.unsqueeze(-1) if "conv_left" in name else tensor for name, tensor in tensors.items()}
-    checkpoint.save_safetensors(
-        path, {**tensors, "cmvn.shift": cmvn.shift, "cmvn.scale": cmvn.scale}, asdict(net.config)
-    )
+    tensors = {**theirs(net.state_dict()), "cmvn.shift": cmvn.shift, "cmvn.scale": cmvn.scale}
+    checkpoint.save_safetensors(path, tensors, asdict(net.config))
+
+
+def theirs(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our tensors as FunASR names and shapes them."""
+    found = checkpoint.theirs(tensors, WEIGHTS)
+    return {name: tensor.unsqueeze(-1) if "conv_left" in name else tensor for name, tensor in found}
 
 
 def sized(cmvn: Cmvn, config: Config, where: Path) -> Cmvn:

@@ -101,8 +101,10 @@ class Screen:
     def show(self, event: "Event") -> None:
         kind = type(event).__name__.lower()
         if self.console.json:
+            from asr_cli.train.state import known
+
             values = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(event).items()}
-            self.console.event(kind, **values)
+            self.console.event(kind, **known(values))
         line = getattr(self, kind)(event)
         if line and not self.console.json:
             self.console.notice(line)
@@ -112,9 +114,11 @@ class Screen:
         skipped = f", {event.n_skipped} left out (skipped.jsonl)" if event.n_skipped else ""
         spread = f"{event.n_processes} x {event.device}" if event.n_processes > 1 else event.device
         goes_on = f"going on after step {event.step}: " if event.step else ""
+        length = f", {clock(event.seconds)}" if event.seconds else ""
+        tokens = f" {event.n_tokens} tokens;" if event.n_tokens is not None else ""
         return (
-            f"{goes_on}{event.n_utterances} utterances, {clock(event.seconds)}{skipped}; {event.n_valid} to validate;"
-            f" {event.n_tokens} tokens; {event.n_parameters / 1e6:.1f} M weights on {spread}"
+            f"{goes_on}{event.n_utterances} {event.unit}{length}{skipped}; {event.n_valid} to validate;{tokens}"
+            f" {event.n_parameters / 1e6:.1f} M weights on {spread}"
         )
 
     def stepped(self, event: "Stepped") -> str:
@@ -129,7 +133,7 @@ class Screen:
         if now - self._last_line < self._every:
             return ""
         self._last_line = now
-        pace = f"  {self._audio / self._seconds:.0f}x" if self._seconds else ""
+        pace = f"  {self._audio / self._seconds:.0f}x" if self._audio and self._seconds else ""
         self._audio = self._seconds = 0.0
         if self.bar is not None:
             self.draw(self.bar, event, f"epoch {event.epoch + 1}{pace}{losses(event)}")
@@ -146,9 +150,10 @@ class Screen:
     def validated(self, event: "Validated") -> str:
         self._before = None
         best = "  best so far" if event.is_best else ""
+        parts = "".join(f"  {name} {value:.2%}" for name, value in event.parts.items())
         said, heard = (text if len(text) <= BRIEFLY else f"{text[: BRIEFLY - 1]}…" for text in event.sample)
         return (
-            f"step {event.step}  {event.metric} {event.rate:.2%}  loss {event.loss:.4f}{best}\n"
+            f"step {event.step}  {event.metric} {event.rate:.2%}{parts}  loss {event.loss:.4f}{best}\n"
             f"    said  {said}\n    heard {heard}"
         )
 
@@ -161,7 +166,7 @@ class Screen:
             return f"stopped after step {event.step}; the same command goes on from there"
         mean = f", the mean of {event.n_averaged}" if event.n_averaged > 1 else ""
         rate = f"{event.metric} {event.rate:.2%}{mean}; " if event.rate is not None else ""
-        return f"{rate}asr transcribe --model {event.model} FILE"
+        return f"{rate}{event.use.format(event.model)}"
 
 
 def losses(event: "Stepped") -> str:

@@ -1,4 +1,4 @@
-"""asr train: a recogniser from transcribed recordings."""
+"""asr train: a model from data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,9 @@ def train(
     ] = None,
     data: Annotated[
         list[str],
-        typer.Option("--data", metavar="DIR|JSONL", help="What to learn from: Kaldi folders or JSON lists."),
+        typer.Option(
+            "--data", metavar="DIR|JSONL", help="What to learn from: Kaldi folders, JSON lists; text, for punctuation."
+        ),
     ] = [],  # noqa: B006 - typer reads it
     valid: Annotated[
         list[str],
@@ -81,10 +83,10 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> int:
-    """Train a recogniser, or fine-tune one.
+    """Train a recogniser, a voice activity detector or a punctuation model, or fine-tune one.
 
     The run's folder holds all of it: state, logs, TensorBoard events, and in the end the folder model, which asr
-    transcribe --model loads. Interrupted, the same command goes on where it was.
+    transcribe --model loads (--vad-model, --punc-model). Interrupted, the same command goes on where it was.
     """
     from asr.training import follow, require
 
