@@ -244,7 +244,7 @@ def test_a_run_goes_on_that_was_begun_before_there_was_a_setting(corpus, tmp_pat
     asked = json.loads((out / "run.json").read_text())
     del asked["train"]["batch_words"], asked["train"]["augment"]["reverb"]
     (out / "run.json").write_text(json.dumps(asked))
-    assert list(train(run(corpus, out, max_steps=2)))[0].step == 1
+    assert next(iter(train(run(corpus, out, max_steps=2)))).step == 1
     with pytest.raises(UsageError, match=r"train.batch_words 2400, now 100"):
         list(train(run(corpus, out, max_steps=2, batch_words=100)))
 
@@ -476,3 +476,177 @@ def test_every_recipe_that_comes_with_the_program_can_be_built(corpus, tmp_path)
         build = find_builder(found.architecture, found.path)
         task = build(found.architecture, found.path, vocabulary, Cmvn(torch.zeros(n), torch.ones(n)), None)
         assert task.refusal(1000, [3]) is None
+
+
+def test_somebodys_folder_with_a_file_that_is_called_as_a_runs_is_left_alone(corpus, tmp_path):
+    out = tmp_path / "theirs"
+    out.mkdir()
+    (out / "results.csv").write_text("years of work")
+    for text in ('{"train": true}', "[1]", "no JSON", json.dumps({"model": "ours", "data": []})):
+        (out / "run.json").write_text(text)
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match=r"something else than a training run \(results.csv, run.json\)"):
+                list(train(dataclasses.replace(run(corpus, out), overwrite=overwrite)))
+        assert (out / "run.json").read_text() == text and len(list(out.iterdir())) == 2
+
+
+def test_who_begins_anew_loses_nothing_but_the_run(corpus, tmp_path):
+    out = tmp_path / "run"
+    list(train(run(corpus, out, max_steps=2)))
+    (out / "notes.txt").write_text("mine")
+    (out / "tensorboard").mkdir()
+    told = list(train(dataclasses.replace(run(corpus, out, max_steps=1), overwrite=True)))
+    assert told[0].step == 0 and told[-1].step == 1
+    assert (out / "notes.txt").read_text() == "mine" and not (out / "tensorboard").exists()
+    assert not (out / ".beginning").exists()
+
+
+def test_a_run_that_was_killed_as_it_took_its_place_is_begun_anew(corpus, tmp_path, monkeypatch):
+    from asr_cli.train import run_folder
+
+    out = tmp_path / "run"
+    list(train(run(corpus, out, max_steps=2)))
+    removed = []
+
+    def killed(path):
+        if len(removed) == 4:
+            raise SystemExit
+        removed.append(path)
+        remove(path)
+
+    remove = run_folder.remove
+    monkeypatch.setattr(run_folder, "remove", killed)
+    with pytest.raises(SystemExit):
+        list(train(dataclasses.replace(run(corpus, out, max_steps=2), overwrite=True)))
+    monkeypatch.undo()
+    assert (out / "state.pt").is_file() and not (out / "config.yaml").exists()
+    assert next(iter(train(run(corpus, out, max_steps=2)))).step == 0
+
+
+def test_somebodys_configuration_is_not_written_over(corpus, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "config.yaml").write_text("mine")
+    with pytest.raises(UsageError, match="something else"):
+        list(train(run(corpus, tmp_path / "theirs")))
+    assert (tmp_path / "theirs" / "config.yaml").read_text() == "mine"
+
+
+def contents(out):
+    return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_not_lost_to_one_that_cannot_begin(corpus, tmp_path):
+    out = tmp_path / "run"
+    list(train(run(corpus, out, max_steps=1)))
+    before = contents(out)
+    anew = dataclasses.replace(run(corpus, out, max_steps=1), overwrite=True)
+    missing = write_corpus(tmp_path / "missing")
+    for path in missing.glob("*.wav"):
+        path.unlink()
+    with pytest.raises(AsrError, match="nosuch"):
+        list(train(dataclasses.replace(anew, data=("nosuch",))))
+    with pytest.raises(UsageError, match="which would be begun anew"):
+        list(train(dataclasses.replace(anew, init=out / "model")))
+    assert contents(out) == before
+    with pytest.raises(UsageError, match=r"nothing to train on.*not found.*skipped-anew.jsonl"):
+        list(train(dataclasses.replace(anew, data=(str(missing),))))
+    left = contents(out)
+    assert left.pop(out / "skipped-anew.jsonl").count(b"not found") == 8 and left == before
+
+
+def test_data_without_recordings_is_told_as_that(corpus, tmp_path):
+    data = write_corpus(tmp_path / "data")
+    for path in data.glob("*.wav"):
+        path.unlink()
+    with pytest.raises(UsageError, match="nothing to train on"):
+        list(train(dataclasses.replace(run(corpus, tmp_path / "run"), data=(str(data),))))
+    assert (tmp_path / "run/skipped.jsonl").read_text().count("not found") == 8
+
+
+def test_a_run_that_was_stopped_before_it_was_measured_can_end_there(corpus, tmp_path):
+    stop = threading.Event()
+    stop.set()
+    out = tmp_path / "run"
+    assert list(train(run(corpus, out, max_steps=1), stop=stop))[-1].why == "stopped"
+    told = list(train(run(corpus, out, max_steps=1)))
+    assert [type(one).__name__ for one in told] == ["Started", "Validated", "Saved", "Finished"]
+    assert told[-1].rate == told[1].rate and (out / "model/model.pt").is_file()
+    assert [type(one).__name__ for one in train(run(corpus, out, max_steps=1))] == ["Started", "Finished"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("fs=44100", "44100 Hz"), ("fs=abc", "fs 'abc'"), ("fs=null", "fs None"), ("n_mels=abc", "n_mels 'abc'"),
+     ("n_mels=0", "n_mels 0"), ("lfr_m=abc", "lfr_m 'abc'")],
+)  # fmt: skip
+def test_features_that_are_none_are_refused(corpus, tmp_path, change, said):
+    with pytest.raises(ModelError, match=said):
+        list(train(run(corpus, tmp_path / "run", f"frontend_conf.{change}")))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(corpus, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    recipe_path = write_recipe(tmp_path / "r.yaml")
+    for out in (Path("/proc/nowhere"), tmp_path / "file" / "run"):
+        with pytest.raises(OutputError, match="cannot write in"):
+            list(train(run(corpus, out, path=recipe_path)))
+
+    def full(path, records):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("asr_cli.train.prepare.write_records", full)
+    with pytest.raises(OutputError, match=r"No space left on device\); make room"):
+        list(train(run(corpus, tmp_path / "run", path=recipe_path)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_is_taken_before_it_is_prepared(corpus, tmp_path, monkeypatch):
+    from asr_cli.train import loop
+
+    prepare, out = loop.prepare, tmp_path / "run"
+
+    def meanwhile(first):
+        monkeypatch.setattr(loop, "prepare", prepare)
+        with pytest.raises(UsageError, match="another asr train is at work"):
+            next(train(run(corpus, out, max_steps=2, lr=0.1)))
+        prepare(first)
+
+    monkeypatch.setattr(loop, "prepare", meanwhile)
+    assert list(train(run(corpus, out, max_steps=1)))[-1].step == 1
+    assert json.loads((out / "run.json").read_text())["train"]["lr"] == 0.004
+
+
+def test_a_state_is_spoken_of_where_there_is_one(corpus, tmp_path, monkeypatch):
+    from asr_cli.train import paraformer
+
+    monkeypatch.setattr(paraformer, "smoothed_cross_entropy", lambda logits, *_: logits.sum() * torch.nan)
+    with pytest.raises(AsrError, match=r"look at those recordings$"):
+        list(train(run(corpus, tmp_path / "run", longest_streak=2)))
+
+
+def test_weights_that_went_astray_are_told_to_learn_more_slowly(corpus, tmp_path, monkeypatch):
+    from asr_cli.errors import damaged
+    from asr_cli.train.transcripts import Transcripts
+
+    def broken(*_):
+        raise damaged("the model")
+
+    monkeypatch.setattr(Transcripts, "count", broken)
+    with pytest.raises(AsrError, match=r"after step 1 .*lower train.lr"):
+        list(train(run(corpus, tmp_path / "run", max_steps=1)))
+
+
+def test_a_recipe_for_another_model_than_the_checkpoint_is_refused(learned, corpus, tmp_path):
+    model = learned[0] / "model"
+    with pytest.raises(UsageError, match=r"another model \(BAT\) than .* \(Paraformer\)"):
+        list(train(run(corpus, tmp_path / "run", path=RECIPES / "bat-tiny.yaml", init=model)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_names_that_are_nearly_right_are_not_passed_over(corpus, tmp_path):
+    for name, meant in (("encodr_conf", "encoder_conf"), ("max_steps", "train.max_steps")):
+        path = tmp_path / "r.yaml"
+        path.write_text(yaml.safe_dump({**recipe(), name: {}}))
+        with pytest.raises(UsageError, match=f"no use for '{name}'; did you mean '{meant}'"):
+            list(train(run(corpus, tmp_path / "run", path=path)))

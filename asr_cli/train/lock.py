@@ -20,6 +20,7 @@ def alone_in(out: Path) -> Iterator[None]:
         try:
             database = sqlite3.connect(out / NAME, timeout=0, isolation_level=None)
             stack.callback(database.close)
+            database.execute("PRAGMA journal_mode = MEMORY")  # no second file beside it
             database.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from asr_cli.errors import AsrError, InputError, UsageError
+from asr_cli.errors import AsrError, InputError, ModelError, UsageError
 from asr_cli.train import state
 from asr_cli.train.average import Kept, average, keep, tidy
 from asr_cli.train.batches import Order, divide
@@ -25,8 +25,9 @@ from asr_cli.train.events import Event, Finished, Saved, Started, Stepped, Valid
 from asr_cli.train.lists import Skipped, add_skipped, read_skipped
 from asr_cli.train.lock import alone_in
 from asr_cli.train.optimizer import freeze, learning_rate
-from asr_cli.train.prepare import SKIPPED, STATE, Prepared, is_begun, prepare, read_prepared
+from asr_cli.train.prepare import Prepared, prepare, read_prepared
 from asr_cli.train.progress import Limits, Progress
+from asr_cli.train.run_folder import BEST, LOG, MODEL, SKIPPED, STATE, refuse_strangers, writing
 from asr_cli.train.steps import Stepper
 from asr_cli.train.task import Delivered
 from asr_cli.train.validate import Verdict, validate
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("asr")
 
-LOG, BEST, MODEL = "train.jsonl", "best", "model"
 STOPPED = "stopped"
 
 
@@ -49,11 +49,12 @@ def train(run: Run, *, stop: threading.Event | None = None) -> Iterator[Event]:
     fabric = make_fabric(run)
     with ExitStack() as stack:
         if is_first():
-            if run.out.is_dir() and is_begun(run.out):
-                with alone_in(run.out):  # what another one is at work on is neither begun anew nor gone on with
-                    pass
-            prepare(run)
-            stack.enter_context(alone_in(run.out))
+            with writing(run.out):
+                refuse_strangers(run.out)
+                run.out.mkdir(parents=True, exist_ok=True)
+                # What another one is at work on is neither begun anew nor gone on with.
+                stack.enter_context(alone_in(run.out))
+                prepare(run)
         fabric.launch()
         fabric.barrier()
         trainer = Trainer(run, fabric, read_prepared(run), stop or threading.Event())
@@ -92,6 +93,9 @@ class Trainer:
         why = self.limits.reached(self.progress, len(self.order.steps(self.progress.epoch)))
         if not why:
             why = yield from self.learn()
+        if why != STOPPED and not self.progress.kept:  # it was stopped before, at the step that is its last now
+            yield self.validate()
+            yield self.save()
         if self.log is not None:
             self.log.close()
         if why == STOPPED:
@@ -149,9 +153,10 @@ class Trainer:
         steps = f"{self.progress.streak} steps in a row"
         if not keys:
             return InputError(f"nothing of {steps} could be read; see {str(self.out / SKIPPED)!r}")
+        saved = ": the state of before is saved" if (self.out / STATE).is_file() else ""
         return AsrError(
             f"the gradients of {steps} were no numbers, the last ones on {', '.join(keys[:5])}; lower train.lr, or look"
-            " at those recordings: the state of before is saved"
+            f" at those recordings{saved}"
         )
 
     def tell(self, skipped: Sequence[Skipped]) -> None:
@@ -196,7 +201,13 @@ class Trainer:
 
     def verdict(self) -> Verdict:
         torch.manual_seed(self.config.seed)
-        return validate(self.fabric, self.task, self.valid, self.material)
+        try:
+            return validate(self.fabric, self.task, self.valid, self.material)
+        except ModelError as error:  # which speaks of weights that somebody else made
+            raise AsrError(
+                f"after step {self.progress.step} the model computes what is no number; lower train.lr, and begin anew"
+                " with --overwrite"
+            ) from error
 
     def save(self) -> Saved:
         path = self.out / STATE

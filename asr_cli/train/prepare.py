@@ -4,7 +4,7 @@ makes."""
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,28 @@ import yaml
 
 from asr_cli.audio.inputs import inside
 from asr_cli.errors import ModelError, UsageError
-from asr_cli.models.folder import CONFIGS, file_of, read_yaml
-from asr_cli.punctuation.weights import CONFIGS as PUNC_CONFIGS
+from asr_cli.train.architecture import architecture, merged
 from asr_cli.train.config import Run, TrainConfig
 from asr_cli.train.lists import Skipped, read_records, read_skipped, write_records
 from asr_cli.train.material import Material, find_material
 from asr_cli.train.optimizer import freeze
+from asr_cli.train.run_folder import (
+    ASKED,
+    BEGINNING,
+    CONFIG,
+    SKIPPED,
+    STATE,
+    TRAIN_LIST,
+    VALID_LIST,
+    give_up,
+    is_begun,
+    refuse_strangers,
+    report,
+    settle,
+    told,
+)
 from asr_cli.train.task import Task, find_material_class
-from asr_cli.train.transcripts import LEXICON, MVN, TOKENS
 
-STATE = "state.pt"
-CONFIG, TRAIN_LIST, VALID_LIST, SKIPPED = "config.yaml", "train-list.jsonl", "valid-list.jsonl", "skipped.jsonl"
-ASKED = "run.json"
-MADE = TOKENS, MVN, LEXICON  # by one material or another
-KNOWN_CONFIGS = (*CONFIGS[0], *PUNC_CONFIGS[0]), (*CONFIGS[1], *PUNC_CONFIGS[1])
 MOST_SKIPPED = 0.5  # of the utterances; with more, something else is wrong
 # What may change when a run goes on: when it ends, and how its data comes.
 FREE = ("max_steps", "max_epochs", "max_hours", "patience", "workers", "longest_streak")
@@ -42,42 +50,53 @@ class Prepared:
 
 
 def prepare(run: Run) -> None:
-    """Make the run's folder, or see that it is this run's."""
-    if run.overwrite:
-        clear(run.out)
-    if is_begun(run.out):
-        differing = differences(told(run.out / ASKED), asked(run))
-        if not differing:
-            return
-        if (run.out / STATE).is_file():
-            raise UsageError(
-                f"{str(run.out)!r} was begun with other settings ({'; '.join(sorted(differing)[:5])}); give those,"
-                " another folder, or --overwrite to begin anew"
-            )
-        clear(run.out)  # it never got as far as its first state
-    if strangers(run.out):
-        raise UsageError(f"{str(run.out)!r} holds something else than a training run; name another folder with -o")
-    settings = architecture(run)
-    find_material_class(settings, run.recipe.path)  # which says what cannot be trained
-    run.out.mkdir(parents=True, exist_ok=True)
+    """Make the run's folder, or see that it is this run's. What was there before goes when all else is done."""
     try:
-        fill(run, settings)
+        if goes_on(run):
+            return
+        if run.init is not None and is_begun(run.out) and run.init.resolve().is_relative_to(run.out.resolve()):
+            raise UsageError(
+                f"--init-from {str(run.init)!r} is in {str(run.out)!r}, which would be begun anew and lose it; name"
+                " another folder with -o"
+            )
+        settings = architecture(run)
+        find_material_class(settings, run.recipe.path)  # which says what cannot be trained
+        beginning = run.out / BEGINNING
+        shutil.rmtree(beginning, ignore_errors=True)
+        beginning.mkdir(parents=True)
+        fill(replace(run, out=beginning), settings, report(run.out))
     except BaseException:
-        # Without the last file a folder is no run: nobody should have to remove what a mistake left behind.
-        for name in (CONFIG, TRAIN_LIST, VALID_LIST, *MADE):
-            (run.out / name).unlink(missing_ok=True)
-        if not any(run.out.iterdir()):
-            run.out.rmdir()
+        give_up(run.out)
         raise
+    settle(run.out)
 
 
-def fill(run: Run, settings: Mapping[str, Any]) -> None:
+def goes_on(run: Run) -> bool:
+    """Whether this run was begun there already."""
+    refuse_strangers(run.out)
+    found = told(run.out)
+    if run.overwrite or found is None:
+        return False
+    differing = differences(with_usual(found), asked(run))
+    if differing and (run.out / STATE).is_file():
+        raise UsageError(
+            f"{str(run.out)!r} was begun with other settings ({'; '.join(sorted(differing)[:5])}); give those,"
+            " another folder, or --overwrite to begin anew"
+        )
+    return not differing
+
+
+def fill(run: Run, settings: Mapping[str, Any], reported: Path) -> None:
+    """reported: where what is left out is told, if it is too much."""
     config = run.recipe.train
     if config.augment.noise is not None:
         inside(config.augment.noise, True)  # which says what is wrong with the folder
     material = find_material(run, settings)
     train, skipped = material.read(run.data)
     valid, skipped_valid = material.read(run.valid)
+    skipped += skipped_valid
+    write_records(run.out / SKIPPED, skipped)
+    check_enough(train, valid, skipped, reported)
     material.begin(train)
     task = material.build()
     freeze(task.net, run.freeze)  # which says what cannot be
@@ -86,9 +105,8 @@ def fill(run: Run, settings: Mapping[str, Any]) -> None:
         usable, unusable = screened(kept, material, task)
         found.append(usable)
         skipped += unusable
-    skipped += skipped_valid
     write_records(run.out / SKIPPED, skipped)
-    check_enough(found[0], found[1], skipped, run.out / SKIPPED)
+    check_enough(found[0], found[1], skipped, reported)
     write_records(run.out / TRAIN_LIST, found[0])
     write_records(run.out / VALID_LIST, found[1])
     (run.out / CONFIG).write_text(
@@ -96,49 +114,6 @@ def fill(run: Run, settings: Mapping[str, Any]) -> None:
         encoding="utf-8",
     )
     (run.out / ASKED).write_text(json.dumps(asked(run), indent=1), encoding="utf-8")
-
-
-def is_begun(out: Path) -> bool:
-    """Whether there is a run in the folder, prepared at least."""
-    return (out / ASKED).is_file()
-
-
-def strangers(out: Path) -> list[Path]:
-    """What is in a folder that no run of ours began."""
-    if not out.exists() or is_begun(out):
-        return []
-    if not out.is_dir():
-        return [out]
-    return [path for path in out.iterdir() if path.name not in (CONFIG, TRAIN_LIST, VALID_LIST, SKIPPED, *MADE)]
-
-
-def clear(out: Path) -> None:
-    if strangers(out):
-        raise UsageError(f"{str(out)!r} holds something else than a training run, which is not removed; name another")
-    shutil.rmtree(out, ignore_errors=True)
-
-
-def architecture(run: Run) -> dict[str, Any]:
-    """The checkpoint's, with what the recipe says besides; or the recipe's."""
-    if run.init is None:
-        if not run.recipe.architecture.get("model"):
-            raise UsageError(
-                f"{str(run.recipe.path)!r} describes no model; name a recipe that does, or a checkpoint (--init-from)"
-            )
-        return dict(run.recipe.architecture)
-    settings = read_yaml(file_of(run.init, KNOWN_CONFIGS))
-    settings.pop("train", None)
-    for name in ("train_conf", "optim_conf", "dataset_conf", "scheduler_conf", "token_list"):
-        settings.pop(name, None)
-    return merged(settings, run.recipe.architecture)
-
-
-def merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(settings)
-    for name, value in over.items():
-        before = found.get(name)
-        found[name] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-    return found
 
 
 def screened(found: Sequence[Any], material: Material, task: Task) -> tuple[list[Any], list[Skipped]]:
@@ -180,11 +155,12 @@ def asked(run: Run) -> dict[str, Any]:
     return made
 
 
-def told(path: Path) -> Any:
+def with_usual(found: Mapping[str, Any]) -> dict[str, Any]:
     """What a run was asked when it began; a setting that there was not yet had what is usual now."""
-    found = json.loads(path.read_text(encoding="utf-8"))
     usual = json.loads(json.dumps(asdict(TrainConfig())))
-    return found | {"train": merged({name: one for name, one in usual.items() if name not in FREE}, found["train"])}
+    return {
+        **found, "train": merged({name: one for name, one in usual.items() if name not in FREE}, found["train"])
+    }  # fmt: skip
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
@@ -199,7 +175,7 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
 def read_prepared(run: Run) -> Prepared:
     """What `prepare` made, here or on another machine that shares the folder."""
     out = run.out
-    if not (out / ASKED).is_file():
+    if not is_begun(out):
         raise ModelError(f"{str(out)!r} is no training run; all machines must see the same folder")
     material = find_material(run, architecture(run))
     train, valid = ([material.record(one) for one in read_records(out / name)] for name in (TRAIN_LIST, VALID_LIST))

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from asr_cli.checkpoint import known_fields
+from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
-from asr_cli.models.folder import CONFIGS, NORMS, file_of, read_yaml
-from asr_cli.models.paraformer_folder import read_vocabulary
+from asr_cli.models.folder import CONFIGS, NORMS, file_of, insist_sizes, read_yaml, section
+from asr_cli.models.paraformer_folder import SAMPLE_RATES, Frontend, read_vocabulary
 from asr_cli.models.write_folder import mvn
 from asr_cli.scoring.pairs import Pair
 from asr_cli.scoring.score import score
@@ -39,7 +42,7 @@ class Transcripts:
 
     def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
         self.run, self.settings, self.config = run, settings, run.recipe.train
-        self.conf = frontend(settings)
+        self.conf = frontend(settings, run.recipe.path)
         self.n_tokens: int | None = None
 
     @property
@@ -74,16 +77,16 @@ class Transcripts:
         else:
             corpus = Corpus(train, vocabulary, sample_rate=self.sample_rate, n_mels=self.n_mels)
             mean, deviation = measure(corpus, self.config.cmvn_hours, self.config.seed)
-            cmvn = stacked(mean, deviation, int(self.conf.get("lfr_m", 1)))
+            cmvn = stacked(mean, deviation, self.conf.lfr_m)
         (self.run.out / MVN).write_text(mvn(cmvn), encoding="utf-8")
 
     @property
     def sample_rate(self) -> int:
-        return int(self.conf.get("fs", 16_000))
+        return self.conf.fs
 
     @property
     def n_mels(self) -> int:
-        return int(self.conf.get("n_mels", 80))
+        return self.conf.n_mels
 
     def build(self) -> RecognizerTask:
         out, path = self.run.out, self.run.recipe.path
@@ -137,9 +140,15 @@ class Transcripts:
             (folder / LEXICON).write_text(found, encoding="utf-8")
 
 
-def frontend(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = settings.get("frontend_conf") or {}
-    return found if isinstance(found, dict) else {}
+def frontend(settings: Mapping[str, Any], path: Path) -> Frontend:
+    """As far as all recognisers have it; each refuses what else it does not know."""
+    own = {one.name for one in fields(Frontend)}
+    values = {name: one for name, one in section(settings, "frontend_conf", path).items() if name in own}
+    found: Frontend = known_fields(Frontend, {"lfr_m": 1, "lfr_n": 1} | values, path)
+    insist_sizes(found, path)
+    if found.fs not in SAMPLE_RATES:
+        raise ModelError(f"{str(path)!r} wants sound at {found.fs} Hz; only 16000 and 8000 are known here")
+    return found
 
 
 def write_tokens(out: Path, tokens: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def train(
         ),
     ] = [],  # noqa: B006
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew, whatever is in the run's folder.")
+        bool, typer.Option("--overwrite", help="Begin anew: the run that is in the folder is removed.")
     ] = False,
     init_from: Annotated[
         str | None,

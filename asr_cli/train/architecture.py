@@ -1,0 +1,73 @@
+"""Of what model a run is: a recipe's, a checkpoint's, or the one with what the other says besides."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from asr_cli.errors import UsageError
+from asr_cli.models.folder import CONFIGS, file_of, read_yaml
+from asr_cli.punctuation.weights import CONFIGS as PUNC_CONFIGS
+from asr_cli.train.config import Recipe, Run, TrainConfig
+from asr_cli.train.task import MATERIALS, TASKS, kind_of
+
+KNOWN_CONFIGS = (*CONFIGS[0], *PUNC_CONFIGS[0]), (*CONFIGS[1], *PUNC_CONFIGS[1])
+PARTS = (
+    "model", "frontend", "specaug", "normalize", "encoder", "encoder2", "preencoder", "postencoder", "decoder",
+    "decoder2", "seaco_decoder", "predictor", "predictor2", "stride_conv", "joint_network", "ctc", "tokenizer",
+    "dataset", "optim", "scheduler", "train",
+)  # fmt: skip
+NAMES = (*PARTS, *(f"{name}_conf" for name in PARTS), "token_list", "punctuation")
+NEAR = 0.8
+ALSO_THEIRS = ("seed", "patience")  # which FunASR writes beside the model
+# Whose weights begin another one, beside its own: streaming and not, a Paraformer has the same.
+KIN = {"asr_cli.train.paraformer_streaming:build": "asr_cli.train.paraformer:build"}
+
+
+def architecture(run: Run) -> dict[str, Any]:
+    """The checkpoint's, with what the recipe says besides; or the recipe's."""
+    refuse_slips(run.recipe)
+    wanted = run.recipe.architecture.get("model")
+    if run.init is None:
+        if not wanted:
+            raise UsageError(
+                f"{str(run.recipe.path)!r} describes no model; name a recipe that does, or a checkpoint (--init-from)"
+            )
+        return dict(run.recipe.architecture)
+    path = file_of(run.init, KNOWN_CONFIGS)
+    settings = read_yaml(path)
+    if wanted and family(run.recipe.architecture, run.recipe.path) != family(settings, path):
+        raise UsageError(
+            f"{str(run.recipe.path)!r} describes another model ({wanted}) than {str(run.init)!r} is"
+            f" ({settings.get('model') or settings.get('punctuation')}); name a recipe for that, or none, or begin"
+            " without --init-from"
+        )
+    for name in ("train", "train_conf", "optim_conf", "dataset_conf", "scheduler_conf", "token_list"):
+        settings.pop(name, None)
+    return merged(settings, run.recipe.architecture)
+
+
+def family(settings: Mapping[str, Any], path: Path) -> str:
+    places = {**TASKS, **MATERIALS}
+    place = places[kind_of(settings, path, places)]
+    return KIN.get(place, place)
+
+
+def refuse_slips(recipe: Recipe) -> None:
+    """Names that are nearly a part's, and settings of training beside their section, would be passed over."""
+    own = [one.name for one in fields(TrainConfig) if one.name not in ALSO_THEIRS]
+    for name in map(str, recipe.architecture):
+        if name in NAMES:
+            continue
+        near = [f"train.{name}"] if name in own else get_close_matches(name, NAMES, n=1, cutoff=NEAR)
+        if near:
+            raise UsageError(f"{str(recipe.path)!r} has no use for {name!r}; did you mean {near[0]!r}?")
+
+
+def merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(settings)
+    for name, value in over.items():
+        before = found.get(name)
+        found[name] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return found
