@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from asr_cli.audio import Audio
 from asr_cli.audio.command import Command
+from asr_cli.audio.ffmpeg import find_ffmpeg
 from asr_cli.audio.files import read_blocks
 from asr_cli.audio.live import paced, read_live
 from asr_cli.audio.live_clock import Timeline
@@ -93,7 +94,7 @@ def test_a_wav_in_a_pipe_is_the_samples_in_it(size, announced):
 )  # fmt: skip
 def test_a_pipe_gives_the_sound_of_the_file(example, tmp_path, name, options):
     path = tmp_path / f"a.{name}"
-    subprocess.run(["ffmpeg", "-v", "error", "-t", "3", "-i", example, *options.split(), path], check=True)
+    subprocess.run([find_ffmpeg(), "-v", "error", "-t", "3", "-i", example, *options.split(), path], check=True)
     whole = joined(read_blocks(str(path)))
     with path.open("rb", buffering=0) as file:
         heard = joined(read_live(file))
@@ -147,7 +148,17 @@ def spoken(data, seconds):
 
 
 def encoded(options, seconds):
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"anoisesrc=d={seconds}:a=0.1", *options.split(), "pipe:1"]
+    command = [
+        find_ffmpeg(),
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        f"anoisesrc=d={seconds}:a=0.1",
+        *options.split(),
+        "pipe:1",
+    ]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from asr_cli.audio.decoder import FIRST_FRAME_SECONDS
+from asr_cli.audio.ffmpeg import find_ffmpeg
 from asr_cli.audio.files import read_blocks
 from tests.fuzz import corpus, hostile, trace
 from tests.fuzz.run import play
@@ -55,7 +56,7 @@ def test_a_playlist_that_is_followed_springs_the_trap(address, seen, tmp_path):
     address = address.format(yard=yard)
     playlist.write_text(hostile.TEXTS["m3u8"].format(address, address))
     options = ["-nostdin", "-v", "quiet", "-protocol_whitelist", "file,http,tcp", "-allowed_extensions", "ALL"]
-    command = ["ffmpeg", *options, "-rw_timeout", "200000", "-i", str(playlist), "-t", "2", "-f", "null", "-"]
+    command = [find_ffmpeg(), *options, "-rw_timeout", "200000", "-i", str(playlist), "-t", "2", "-f", "null", "-"]
     subprocess.run(command, stdin=subprocess.DEVNULL, timeout=20)
     assert set(yard.sprung()) == {seen}
     assert yard.sprung() == []
@@ -89,7 +90,7 @@ def test_a_trace_tells_what_was_named_from_what_was_not(call, wrong, tmp_path):
 
 
 def encode(target, *arguments):
-    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", *arguments, str(target)], check=True)
+    subprocess.run([find_ffmpeg(), "-nostdin", "-v", "error", "-f", "lavfi", *arguments, str(target)], check=True)
     return target
 
 

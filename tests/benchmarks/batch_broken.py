@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_cli.audio.ffmpeg import find_ffmpeg
+
 RATE = 16_000
 POISON = 32767  # a sample that kills the fake recogniser
 
@@ -39,7 +41,7 @@ def write_wav(path: Path, samples: np.ndarray) -> None:
 
 
 def ffmpeg(*arguments: str) -> None:
-    subprocess.run(["nice", "ffmpeg", "-v", "error", "-nostdin", "-y", *arguments], check=True)
+    subprocess.run(["nice", find_ffmpeg(), "-v", "error", "-nostdin", "-y", *arguments], check=True)
 
 
 def broken(folder: Path, good_ones: Sequence[Recording], times: int, rng: random.Random) -> Iterator[Recording]:

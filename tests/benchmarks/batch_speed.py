@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from asr_cli import ModelOptions, Session
+from asr_cli.audio.ffmpeg import find_ffmpeg
 from asr_cli.audio.files import read_blocks
 from asr_cli.longform.batch import recognize
 from asr_cli.longform.cut import cut
@@ -80,8 +81,8 @@ def shorts(audio: Path, folder: Path) -> list[Path]:
     paths = [folder / f"short{number}.wav" for number in range(N_SHORT)]
     for number, path in enumerate(paths):
         subprocess.run(
-            ["ffmpeg", "-v", "error", "-y", "-ss", str(20 + 3 * number), "-t", str(SHORT_SECONDS), "-i", str(audio),
-             "-ac", "1", "-ar", "16000", str(path)], check=True,
+            [find_ffmpeg(), "-v", "error", "-y", "-ss", str(20 + 3 * number), "-t", str(SHORT_SECONDS), "-i",
+             str(audio), "-ac", "1", "-ar", "16000", str(path)], check=True,
         )  # fmt: skip
     return paths
 

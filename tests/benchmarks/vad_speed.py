@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 from public_vad import make_folder  # noqa: E402
 
 from asr_cli.audio import SAMPLE_RATE, Audio  # noqa: E402
+from asr_cli.audio.ffmpeg import find_ffmpeg  # noqa: E402
 from asr_cli.audio.files import read_blocks  # noqa: E402
 from asr_cli.models.fsmn_vad import Config, FsmnVadNet  # noqa: E402
 from asr_cli.vad.fsmn import FRAMES_PER_SECOND, FsmnVad  # noqa: E402
@@ -97,7 +98,7 @@ def main() -> None:
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         pcm = (samples * 32767).astype("<i2").tobytes()
         subprocess.run(
-            ["ffmpeg", "-y", "-v", "error", "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", "-", file.name],
+            [find_ffmpeg(), "-y", "-v", "error", "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", "-", file.name],
             input=pcm * max(1, int(1800 * SAMPLE_RATE / len(samples))), check=True,
         )  # fmt: skip
         timed("decoded by ffmpeg", decoded(Path(file.name)), vad)

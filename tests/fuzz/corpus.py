@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr_cli.audio.ffmpeg import find_ffmpeg
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "morning.mp3"
 AUDIO = Path(__file__).resolve().parents[3] / "shared" / "data" / "audio"
 SPEECH = (
@@ -122,7 +124,7 @@ def encode(source: Path, target: Path, options: str, *, seconds: int) -> None:
     words = options.replace("{picture}", PICTURE).split()
     exact = ("-fflags", "+bitexact", "-flags", "+bitexact")  # a case is told again by its seed alone
     command = [
-        "ffmpeg",
+        find_ffmpeg(),
         "-nostdin",
         "-v",
         "error",

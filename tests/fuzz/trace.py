@@ -2,13 +2,13 @@
 
 import os
 import re
-import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_cli.audio.ffmpeg import find_ffmpeg
 from tests.fuzz.worker import MARK
 
 CALLS = "open,openat,openat2,connect,execve,execveat,socket,creat"
@@ -93,7 +93,7 @@ def judge_open(path: str, rest: str, root: Path, scope: Scope, made: set[str]) -
 
 def allowed_programs() -> set[str]:
     """ffmpeg and this Python, also by the names their links have."""
-    ffmpeg = shutil.which("ffmpeg") or ""
+    ffmpeg = find_ffmpeg()
     pythons = {sys.executable, os.path.realpath(sys.executable), str(Path(sysconfig.get_path("scripts")) / "python")}
     return {ffmpeg, os.path.realpath(ffmpeg), *pythons}
 
