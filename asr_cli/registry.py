@@ -130,6 +130,13 @@ class LoadOptions:
     refresh: float | None = None  # s between two looks of a second pass; None: as soon as there is something to see
 
 
+def mode_of(card: ModelCard, options: LoadOptions) -> str:
+    """The mode to decode in, of a model that has modes: the one asked for, else its own."""
+    if options.mode is not None and options.mode not in card.modes:
+        raise UsageError(f"{card.name} has no mode {options.mode!r}; it has {', '.join(card.modes)}")
+    return options.mode or card.modes[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A plugin's whole contract: a name, its models, and a function that loads one of them.

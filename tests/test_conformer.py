@@ -1,10 +1,8 @@
 import json
 from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,61 +13,29 @@ from asr_cli.errors import ModelError
 from asr_cli.models.bat_encoders import ENCODER_WEIGHTS, Chunk, ConformerConfig, build_encoder, published
 from asr_cli.nn.conformer import FrameNorm
 from asr_cli.nn.precision import lower
+from tests.tools.built_encoders import SHAPES, Net, arrays, encoded, encoder
 from tests.tools.small_encoders import CHUNK, CONFIGS, LEFT, LENGTHS, N_FEATURES, features, seeded
 
-GOLDEN = Path(__file__).parent / "golden"
-SHAPES = json.loads((GOLDEN / "funasr_bat_encoders.json").read_text(encoding="utf-8"))
 CASES = [case for case in CONFIGS if not case.startswith("rwkv")]
 TOLERANCE = 1e-4
 
 
-class Net(torch.nn.Module):
-    """What the checkpoint's names begin with."""
-
-    def __init__(self, config):
-        super().__init__()
-        self.encoder = build_encoder(config, N_FEATURES)
-
-
-@cache
-def encoder(case):
-    net = Net(ConformerConfig(**CONFIGS[case]))
-    weights = seeded((name, tuple(shape)) for name, shape in SHAPES[case].items())
-    fill(net, weights, ENCODER_WEIGHTS, Path("model.pt"))
-    return net.encoder.eval()
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    return np.load(GOLDEN / "funasr_bat_encoders.npz")
-
-
-def encoded(net, *lengths, chunk=None, padding=0):
-    """Utterances of those lengths in one batch, with noise where they have ended."""
-    x = torch.randn(len(lengths), max(lengths) + padding, N_FEATURES)
-    for one, length in zip(x, lengths, strict=True):
-        one[:length] = features(length)
-    with torch.inference_mode():
-        y, counts = net(x, torch.tensor(lengths), chunk)
-    return [one[:count] for one, count in zip(y, counts.tolist(), strict=True)]
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_heard_of_whole_utterances_is_funasrs(arrays, case):
+def test_what_is_heard_of_whole_utterances_is_funasrs(case):
     for length in LENGTHS["conformer"]:
-        theirs = torch.from_numpy(arrays[f"{case}/{length}"])
+        theirs = torch.from_numpy(arrays()[f"{case}/{length}"])
         [found] = encoded(encoder(case), length)
         assert found.shape == theirs.shape
         assert (found - theirs).abs().max() <= TOLERANCE
 
 
-def test_what_is_heard_in_chunks_is_funasrs_simulated_and_streamed(arrays):
-    lengths = [length for length in LENGTHS["conformer"] if f"chunked/{length}/simulated" in arrays]
+def test_what_is_heard_in_chunks_is_funasrs_simulated_and_streamed():
+    lengths = [length for length in LENGTHS["conformer"] if f"chunked/{length}/simulated" in arrays()]
     assert len(lengths) > 3
     for length in lengths:
         [found] = encoded(encoder("chunked"), length, chunk=Chunk(CHUNK, LEFT))
         for way in ("simulated", "streamed"):
-            assert (found - torch.from_numpy(arrays[f"chunked/{length}/{way}"])).abs().max() <= TOLERANCE
+            assert (found - torch.from_numpy(arrays()[f"chunked/{length}/{way}"])).abs().max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,64 +1,29 @@
 import json
 from copy import deepcopy
-from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_cli.checkpoint import fill
-from asr_cli.models.bat_encoders import ENCODER_WEIGHTS, RwkvConfig, build_encoder, published
+from asr_cli.models.bat_encoders import ENCODER_WEIGHTS, RwkvConfig, published
 from asr_cli.nn.precision import lower
 from asr_cli.nn.wkv import NOTHING, empty_sums, wkv
+from tests.tools.built_encoders import SHAPES, Net, arrays, encoded, encoder
 from tests.tools.small_encoders import CONFIGS, LENGTHS, N_FEATURES, features, seeded
 
-GOLDEN = Path(__file__).parent / "golden"
-SHAPES = json.loads((GOLDEN / "funasr_bat_encoders.json").read_text(encoding="utf-8"))
 CASES = ["rwkv", "rwkv wide"]
 TOLERANCE = 1e-4
 
 
-class Net(torch.nn.Module):
-    """What the checkpoint's names begin with."""
-
-    def __init__(self, config):
-        super().__init__()
-        self.encoder = build_encoder(config, N_FEATURES)
-
-
-@cache
-def encoder(case):
-    net = Net(RwkvConfig(**CONFIGS[case]))
-    weights = seeded((name, tuple(shape)) for name, shape in SHAPES[case].items())
-    fill(net, weights, ENCODER_WEIGHTS, Path("model.pt"))
-    return net.encoder.eval()
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    return np.load(GOLDEN / "funasr_bat_encoders.npz")
-
-
-def encoded(net, *lengths, padding=0):
-    """Utterances of those lengths in one batch, with noise where they have ended."""
-    parts = [features(length) for length in lengths]
-    x = torch.randn(len(parts), max(lengths) + padding, N_FEATURES)
-    for one, part in zip(x, parts, strict=True):
-        one[: len(part)] = part
-    with torch.inference_mode():
-        y, counts = net(x, torch.tensor(lengths))
-    return [one[:count] for one, count in zip(y, counts.tolist(), strict=True)]
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_heard_is_funasrs_from_one_frame_to_a_minute(arrays, case):
+def test_what_is_heard_is_funasrs_from_one_frame_to_a_minute(case):
     for length in LENGTHS["rwkv"]:
-        if f"{case}/{length}" in arrays:
+        if f"{case}/{length}" in arrays():
             [found] = encoded(encoder(case), length)
-            theirs = torch.from_numpy(arrays[f"{case}/{length}"])
+            theirs = torch.from_numpy(arrays()[f"{case}/{length}"])
             assert found.shape == theirs.shape
             assert (found - theirs).abs().max() <= TOLERANCE
 

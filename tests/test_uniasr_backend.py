@@ -25,6 +25,7 @@ from asr_cli.registry import LoadOptions
 from asr_cli.text.settled import n_settled
 from asr_cli.text.words import Piece, join
 from asr_cli.transcript import Segment
+from tests.tools.listening import listen, said
 from tests.tools.small_uniasr import MODES, TOKENS, VARIANTS, config, seeded, sounds, write_folder
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -46,23 +47,6 @@ def folders(tmp_path_factory):
 def recognizers(folders):
     read = {variant: read_folder(folder) for variant, folder in folders.items()}
     return {(variant, mode): UniAsrRecognizer(read[variant], mode=mode) for variant in VARIANTS for mode in MODES}
-
-
-def listen(recognizer, samples, size, start=0.0):
-    """All drafts of an utterance in chunks of that many samples."""
-    state, drafts = None, []
-    begins = list(range(0, len(samples), size)) or [0]
-    for begin in begins:
-        audio = Audio(samples[begin : begin + size], start=start + begin / 16_000)
-        [(draft, state)] = recognizer.hear([Chunk(audio, state, begin == begins[-1])])
-        drafts.append(draft)
-    assert state is None
-    return drafts
-
-
-def said(words):
-    """Words as they can be compared: their confidence may be summed up in another order."""
-    return [(word.text, round(word.start, 3), round(word.end, 3)) for word in words]
 
 
 @pytest.mark.parametrize("mode", MODES)

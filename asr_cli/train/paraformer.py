@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from asr_cli import checkpoint
-from asr_cli.checkpoint import fitted, theirs
+from asr_cli.checkpoint import theirs
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.lfr import LowFrameRate
@@ -27,8 +27,9 @@ from asr_cli.models.write_folder import write_folder
 from asr_cli.nn.cif import integrate, integrate_and_fire
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.train.model_conf import insist_share, read_model_conf
 from asr_cli.train.sanm import decode, encode, read_dropout
-from asr_cli.train.task import Example, Losses
+from asr_cli.train.task import Example, Losses, misfit
 
 EOS = 2
 CTC = "ctc.ctc_lo"  # what FunASR calls the encoder's own output
@@ -114,9 +115,7 @@ class ParaformerTask:
         n_tokens = len(ids) + self.conf.predictor_bias
         if n_tokens == 0:
             return "its text has no tokens"
-        if n_tokens > n_rows:
-            return f"its text has {n_tokens} tokens and its sound only {n_rows} frames of {10 * self.lfr_n} ms"
-        return None
+        return misfit(n_tokens, n_rows, 10 * self.lfr_n)
 
     def losses(self, batch: ParaformerBatch, net: nn.Module) -> Losses:
         assert isinstance(net, Paraformer)
@@ -244,18 +243,11 @@ def begin_with(
 
 
 def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
-    types = {"length_normalized_loss": bool, "predictor_bias": int}
-    names = ModelConf.__dataclass_fields__
-    conf = ModelConf(**{
-        name: fitted(name, values[name], types.get(name, float), path) for name in names if name in values
-    })  # fmt: skip
-    for name, what, is_right in (
-        ("ctc_weight", "a number from 0 to below 1", 0 <= conf.ctc_weight < 1),  # the decoder's is what remains
-        ("lsm_weight", "a number from 0 to below 1", 0 <= conf.lsm_weight < 1),
-        ("predictor_bias", "0 or 1", conf.predictor_bias in (0, 1)),
-    ):
-        if not is_right:
-            raise ModelError(f"{str(path)!r} has {name} {getattr(conf, name)}, where {what} should be")
+    conf: ModelConf = read_model_conf(ModelConf, values, path)
+    insist_share(conf, "ctc_weight", path)  # the decoder's is what remains
+    insist_share(conf, "lsm_weight", path)
+    if conf.predictor_bias not in (0, 1):
+        raise ModelError(f"{str(path)!r} has predictor_bias {conf.predictor_bias}, where 0 or 1 should be")
     return conf
 
 

@@ -124,6 +124,13 @@ MATERIALS = {
 }
 
 
+def misfit(n_tokens: int, n_heard: int, frame_ms: int) -> str | None:
+    """Why a text of so many tokens cannot be learned from so many frames of sound, if it cannot."""
+    if n_tokens <= n_heard:
+        return None
+    return f"its text has {n_tokens} tokens and its sound only {n_heard} frames of {frame_ms} ms"
+
+
 def find_builder(settings: Mapping[str, Any], path: Path) -> Builder:
     builder: Builder = at(TASKS[kind_of(settings, path, TASKS)])
     return builder

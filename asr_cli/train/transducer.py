@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from asr_cli import checkpoint
-from asr_cli.checkpoint import fitted
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.lfr import LowFrameRate
@@ -34,7 +33,8 @@ from asr_cli.nn.transducer import BLANK
 from asr_cli.nn.transducer_lattice import Band, around, whole
 from asr_cli.nn.transducer_loss import transducer_loss
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.task import Example, Losses
+from asr_cli.train.model_conf import insist_share, read_model_conf
+from asr_cli.train.task import Example, Losses, misfit
 
 SLACK = 1e-4  # so that the last token is complete, whatever the rounding; FunASR's
 NO_TARGET = -100  # where there is no token to be compared with
@@ -54,9 +54,6 @@ class ModelConf:
     r_u: int = 5
     fastemit_lambda: float = 0.0
     lsm_weight: float = 0.0
-
-
-TYPES = {"r_d": int, "r_u": int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +114,7 @@ class TransducerTask:
         n_heard = -(-n_frames // self.frame_shift)
         if not ids:
             return "its text has no tokens"
-        if len(ids) > n_heard:
-            return f"its text has {len(ids)} tokens and its sound only {n_heard} frames of {10 * self.frame_shift} ms"
-        return None
+        return misfit(len(ids), n_heard, 10 * self.frame_shift)
 
     def losses(self, batch: TransducerBatch, net: nn.Module) -> Losses:
         assert isinstance(net, Bat)
@@ -217,12 +212,8 @@ def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
                 f"{str(path)!r} wants {name} {values[name]!r}; a transducer is trained without it here:"
                 f" --set model_conf.{name}=0"
             )
-    names = ModelConf.__dataclass_fields__
-    conf = ModelConf(**{
-        name: fitted(name, values[name], TYPES.get(name, float), path) for name in names if name in values
-    })  # fmt: skip
+    conf: ModelConf = read_model_conf(ModelConf, values, path)
     if conf.r_d < 1 or conf.r_u < 1:
         raise ModelError(f"{str(path)!r} has r_d {conf.r_d} and r_u {conf.r_u}, where numbers above 0 should be")
-    if not 0 <= conf.lsm_weight < 1:
-        raise ModelError(f"{str(path)!r} has lsm_weight {conf.lsm_weight}, where a number from 0 to below 1 should be")
+    insist_share(conf, "lsm_weight", path)
     return conf

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr_cli import checkpoint
-from asr_cli.checkpoint import fitted, theirs
+from asr_cli.checkpoint import theirs
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.lfr import LowFrameRate
@@ -31,9 +31,10 @@ from asr_cli.nn.chunk import Chunks, cut
 from asr_cli.nn.cif import integrate
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.train.model_conf import insist_share, read_model_conf
 from asr_cli.train.paraformer import Collate, ParaformerBatch, smoothed_cross_entropy
 from asr_cli.train.sanm import Dropout, attend, encode_on, read_dropout
-from asr_cli.train.task import Losses
+from asr_cli.train.task import Losses, misfit
 
 BEGIN = 1
 EXACT = 1e-4  # of a token, which sums may lack through rounding
@@ -82,10 +83,7 @@ class UniAsrTask:
         n_heard = -(-n_frames // (self.frame_shift * STRIDE))
         if not ids:
             return "its text has no tokens"
-        if len(ids) + 1 > n_heard:
-            shift = 10 * self.frame_shift * STRIDE
-            return f"its text has {len(ids) + 1} tokens and its sound only {n_heard} frames of {shift} ms"
-        return None
+        return misfit(len(ids) + 1, n_heard, 10 * self.frame_shift * STRIDE)
 
     def losses(self, batch: ParaformerBatch, net: nn.Module) -> Losses:
         assert isinstance(net, UniAsr)
@@ -226,8 +224,6 @@ def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
         )
     # FunASR reads one name, and its configurations have the other.
     known = {"predictor2_weight": values.get("predictor_weight2", 0.0), **values}
-    names = ModelConf.__dataclass_fields__
-    types = {"length_normalized_loss": bool}
-    return ModelConf(**{
-        name: fitted(name, known[name], types.get(name, float), path) for name in names if name in known
-    })  # fmt: skip
+    conf: ModelConf = read_model_conf(ModelConf, known, path)
+    insist_share(conf, "lsm_weight", path)
+    return conf

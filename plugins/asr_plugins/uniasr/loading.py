@@ -5,13 +5,12 @@ from pathlib import Path
 
 from asr_cli import device as devices
 from asr_cli.checkpoint import forget
-from asr_cli.errors import UsageError
 from asr_cli.longform.spread import N_CORES, SpreadStreaming
 from asr_cli.models.uniasr import UniAsr
 from asr_cli.models.uniasr_folder import read_folder
 from asr_cli.nn.precision import lower
 from asr_cli.protocols import Recognizer
-from asr_cli.registry import LoadOptions, ModelCard
+from asr_cli.registry import LoadOptions, ModelCard, mode_of
 from asr_plugins.uniasr.recognizer import UniAsrRecognizer
 
 log = logging.getLogger("asr")
@@ -29,12 +28,6 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     checkpoint.net.to(device)
     recognizer = UniAsrRecognizer(checkpoint, device, mode=mode, refresh=options.refresh)
     return SpreadStreaming(recognizer, options.threads or N_CORES) if device.type == "cpu" else recognizer
-
-
-def mode_of(card: ModelCard, options: LoadOptions) -> str:
-    if options.mode is not None and options.mode not in card.modes:
-        raise UsageError(f"{card.name} has no mode {options.mode!r}; it has {', '.join(card.modes)}")
-    return options.mode or card.modes[0]
 
 
 def lighten(net: UniAsr, compute_type: str) -> None:
