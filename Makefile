@@ -84,14 +84,14 @@ punc-train: $(VENV)/.installed
 # hour each on two cores; espeak-ng and flite have to be there.
 CORPUS ?= out/corpus
 $(CORPUS)/.made: $(VENV)/.installed
-	$(PY) -m asr_cli.train.speech --out $(CORPUS)/train --hours 12 --split train
+	$(PY) -m asr_cli.synthesis --out $(CORPUS)/train --hours 12 --split train
 	for split in valid test-seen test-unseen; do \
-	  $(PY) -m asr_cli.train.speech --out $(CORPUS)/$$split --hours 0.5 --split $$split || exit 1; done
+	  $(PY) -m asr_cli.synthesis --out $(CORPUS)/$$split --hours 0.5 --split $$split || exit 1; done
 	for split in test-seen test-unseen; do \
-	  $(PY) -m asr_cli.train.speech --out $(CORPUS)/$$split-clean --hours 0.5 --split $$split --clean || exit 1; done
-	$(PY) -m asr_cli.train.speech --out $(CORPUS)/adapt --hours 0.33 --split adapt
-	$(PY) -m asr_cli.train.speech --out $(CORPUS)/adapt-test --hours 0.17 --split adapt-test
-	$(PY) -m asr_cli.train.speech --out $(CORPUS)/long --long 12 --split test-seen
+	  $(PY) -m asr_cli.synthesis --out $(CORPUS)/$$split-clean --hours 0.5 --split $$split --clean || exit 1; done
+	$(PY) -m asr_cli.synthesis --out $(CORPUS)/adapt --hours 0.33 --split adapt
+	$(PY) -m asr_cli.synthesis --out $(CORPUS)/adapt-test --hours 0.17 --split adapt-test
+	$(PY) -m asr_cli.synthesis --out $(CORPUS)/long --long 12 --split test-seen
 	touch $@
 
 %-tiny: $(CORPUS)/.made

@@ -17,6 +17,7 @@ from asr_cli.hub.manifest import HUBS, WEIGHTS, Manifest, check_hub, lost, recor
 from asr_cli.hub.memory import remember, remembered
 from asr_cli.hub.pull import pull, resumable
 from asr_cli.hub.transfer import length
+from asr_cli.models.bundled import bundled_folder
 from asr_cli.options import ModelOptions
 from asr_cli.registry import PUNC_CARDS as PUNC_CARDS
 from asr_cli.registry import VAD_CARDS as VAD_CARDS
@@ -79,7 +80,8 @@ def find(name: str, model_dir: Path | None = None) -> Entry:
 
 def find_folder(card: ModelCard, model_dir: Path | None = None) -> Path | None:
     if card.bundled:
-        return None
+        folder = bundled_folder(card.name)
+        return folder if folder.is_dir() else None
     return places.find(card.name, modelscope=card.modelscope, huggingface=card.huggingface, model_dir=model_dir)
 
 

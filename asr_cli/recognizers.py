@@ -83,8 +83,8 @@ def check_device(options: ModelOptions, card: ModelCard) -> None:
 
 
 def folder_of(card: ModelCard, options: ModelOptions) -> Path | None:
-    """Where the model lies; one that was named and is not here is downloaded."""
-    return None if card.bundled else here_or_fetched(card, options)
+    """Where the model lies; one that was named and is not here is downloaded. Not all that is bundled has a folder."""
+    return find_folder(card) if card.bundled else here_or_fetched(card, options)
 
 
 def is_absent(card: ModelCard, options: ModelOptions) -> bool:

@@ -141,7 +141,7 @@ def mode_of(card: ModelCard, options: LoadOptions) -> str:
 class Backend:
     """A plugin's whole contract: a name, its models, and a function that loads one of them.
 
-    models: the best first. load: its folder is the model's directory, or None for a bundled model.
+    models: the best first. load: its folder is the model's directory, or None for a bundled model that has none.
     card_of: what a folder holds, from a light look into it (configuration, no weights), or None if it cannot be read.
     """
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from asr_cli.audio import SAMPLE_RATE
 from asr_cli.audio.files import read_blocks
 from asr_cli.audio.inputs import inside
+from asr_cli.synthesis.scenes import convolve
 from asr_cli.train.config import AugmentConfig, SpecConfig
-from asr_cli.train.scenes import convolve
 
 BLOCK_SECONDS = 30.0
 NOISES_KEPT = 32  # recordings of noise in memory

@@ -82,7 +82,10 @@ def find_folder(name: str) -> Path:
     from asr_cli import catalog
     from asr_cli.options import ModelOptions
 
-    return catalog.here_or_fetched(catalog.find(name).card, ModelOptions(model=name))
+    entry = catalog.find(name)
+    if entry.card.bundled and entry.folder is None:
+        raise UsageError(f"model {name!r} comes inside the program, and training cannot begin from it")
+    return catalog.here_or_fetched(entry.card, ModelOptions(model=name))
 
 
 class Screen:

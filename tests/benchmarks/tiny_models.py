@@ -1,6 +1,6 @@
 """What the small models hear: python tests/benchmarks/tiny_models.py CORPUS MODEL...
 
-CORPUS holds folders as `python -m asr_cli.train.speech` makes them, MODEL is a name or a folder. For each folder: the
+CORPUS holds folders as `python -m asr_cli.synthesis` makes them, MODEL is a name or a folder. For each folder: the
 error rate (whole utterances, no VAD), how far words begin from where the synthesiser began them (of words that are
 right), when the last word was said against the true end of speech (PR50, PR90; of a
 transducer the moment of emission, of others the word's beginning), how fast that is on this machine. And the error rate

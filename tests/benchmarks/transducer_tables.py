@@ -1,6 +1,6 @@
 """The tables of BAT and of RWKV-BAT in small: python tests/benchmarks/transducer_tables.py CORPUS OUT [--set N=V]
 
-On speech synthesised by `python -m asr_cli.train.speech` (CORPUS has train, valid, test-seen-clean), the same network
+On speech synthesised by `python -m asr_cli.synthesis` (CORPUS has train, valid, test-seen-clean), the same network
 and the same steps for each row: the whole lattice, with FastEmit, BAT in bands of several widths (An et al. 2023,
 arXiv:2305.11571, table 2); then RWKV against a Conformer that hears in chunks (arXiv:2309.14758). Error rate with the
 greedy search, how late words are said on average, PR50 and PR90 of the last one against the true end of speech. A row

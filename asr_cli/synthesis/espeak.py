@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from asr_cli.errors import UsageError
-from asr_cli.train.reading import Reading, Voice, library, trimmed
+from asr_cli.synthesis.reading import Reading, Voice, library, trimmed
 
 LIBRARY = "libespeak-ng.so.1"
 SYNCHRONOUS, WITH_PHONEMES = 2, 1

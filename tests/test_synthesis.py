@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from asr_cli.errors import DependencyError, UsageError
 from asr_cli.jobs.manifest import read_items
-from asr_cli.train import grammar, recordings, speech
-from asr_cli.train.reading import Voice, library, trimmed
-from asr_cli.train.speakers import SEEN, STRANGER, UNSEEN, read, require, speaker
-from asr_cli.train.speech import Order, make
+from asr_cli.synthesis import grammar, recordings
+from asr_cli.synthesis.corpus import Order, make
+from asr_cli.synthesis.reading import Voice, library, trimmed
+from asr_cli.synthesis.speakers import SEEN, STRANGER, UNSEEN, read, require, speaker
 
 
 def are_installed() -> bool:
@@ -178,7 +178,7 @@ def samples_of(path: Path) -> NDArray[np.float32]:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speech, "SHARD_SECONDS", 5)
+        patch.setattr("asr_cli.synthesis.corpus.SHARD_SECONDS", 5)
         make(ORDER, folder, processes=2)
     return folder
 
@@ -206,14 +206,14 @@ def test_the_tables_tell_of_the_same_recordings(corpus: Path) -> None:
 def test_the_same_seed_makes_the_same_corpus_by_any_number_of_processes(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech, "SHARD_SECONDS", 5)
+    monkeypatch.setattr("asr_cli.synthesis.corpus.SHARD_SECONDS", 5)
     make(ORDER, tmp_path, processes=1)
     assert contents(tmp_path) == contents(corpus)
 
 
 @synthesised
 def test_what_is_missing_of_a_corpus_is_made(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech, "SHARD_SECONDS", 5)
+    monkeypatch.setattr("asr_cli.synthesis.corpus.SHARD_SECONDS", 5)
     broken = tmp_path / "broken"
     shutil.copytree(corpus, broken)
     (broken / "parts" / "00001.jsonl").unlink()
@@ -234,7 +234,7 @@ def test_another_corpus_is_not_mixed_into_one_begun(corpus: Path) -> None:
 def test_clean_are_the_same_words_at_the_same_times(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech, "SHARD_SECONDS", 5)
+    monkeypatch.setattr("asr_cli.synthesis.corpus.SHARD_SECONDS", 5)
     make(replace(ORDER, is_clean=True), tmp_path, processes=2)
     clean, mixed = contents(tmp_path), contents(corpus)
     assert clean.keys() == mixed.keys()

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asr_cli.errors import UsageError
-from asr_cli.train import espeak, flite
-from asr_cli.train.reading import Reading, Voice, library
+from asr_cli.synthesis import espeak, flite
+from asr_cli.synthesis.reading import Reading, Voice, library
 
 ACCENTS = ("en-us", "en-us", "en", "en-gb-scotland", "en-029", "en-us-nyc", "en-gb-x-gbclan")
 VARIANTS = (

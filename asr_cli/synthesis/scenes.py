@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr_cli.train.voices import speak
+from asr_cli.synthesis.voices import speak
 
 RATE = 16_000
 SHIFT, WINDOW = 160, 400

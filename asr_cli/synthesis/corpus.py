@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from asr_cli.errors import AsrError, UsageError
-from asr_cli.train import recordings
-from asr_cli.train.recordings import SPLITS, Order
-from asr_cli.train.scenes import RATE
-from asr_cli.train.speakers import require
+from asr_cli.synthesis import recordings
+from asr_cli.synthesis.recordings import SPLITS, Order
+from asr_cli.synthesis.scenes import RATE
+from asr_cli.synthesis.speakers import require
 
 SHARD_SECONDS = 300  # made in one go and kept; what a broken-off run loses is less
 PARTS = "parts"
@@ -43,7 +43,7 @@ class Utterance:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m asr_cli.train.speech", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m asr_cli.synthesis", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--hours", type=float, help="how much, a recording a sentence")
@@ -153,7 +153,3 @@ def report(utterances: Sequence[Utterance], took: float) -> str:
         f" (median {seconds[len(seconds) // 2]:.1f} s), {len({u.speaker for u in utterances})} speakers,"
         f" {len(words)} different words, {hours / took * 60:.1f} hours a minute"
     )
-
-
-if __name__ == "__main__":
-    main()

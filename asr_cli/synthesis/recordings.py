@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asr_cli.train import grammar
-from asr_cli.train.scenes import RATE, hiss, hum, in_room, knocks, music, resample, shaped
-from asr_cli.train.speakers import SEEN, STRANGER, UNSEEN, Speaker, choose_speaker, in_a_mood, read
+from asr_cli.synthesis import grammar
+from asr_cli.synthesis.scenes import RATE, hiss, hum, in_room, knocks, music, resample, shaped
+from asr_cli.synthesis.speakers import SEEN, STRANGER, UNSEEN, Speaker, choose_speaker, in_a_mood, read
 
 LOUDNESS = 0.1  # root mean square of speech before it is recorded, what noises are measured by
 SENTENCES = (1,) * 16 + (2, 2, 2, 3)  # of a short recording: some people go on after a pause

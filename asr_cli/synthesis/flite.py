@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asr_cli.train.reading import Reading, Voice, library, trimmed
+from asr_cli.synthesis.reading import Reading, Voice, library, trimmed
 
 LIBRARY = "libflite.so.1"
 VOICES = ("kal16", "awb", "rms", "slt")
