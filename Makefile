@@ -81,10 +81,10 @@ punc-train: $(VENV)/.installed
 	$(PY) -m asr_cli.train.punctuation --text ../shared/data/text/en --out asr_cli/weights/ct_punc_en.safetensors
 
 # The small recognisers that come with the program, from speech that is synthesised here: make bat-tiny, and so on. An
-# hour each on two cores; espeak-ng and flite have to be there.
+# hour each, two at once on two cores; espeak-ng and flite have to be there. One may begin from another: what shipped.
 CORPUS ?= out/corpus
 $(CORPUS)/.made: $(VENV)/.installed
-	$(PY) -m asr_cli.synthesis --out $(CORPUS)/train --hours 12 --split train
+	$(PY) -m asr_cli.synthesis --out $(CORPUS)/train --hours 24 --split train
 	for split in valid test-seen test-unseen; do \
 	  $(PY) -m asr_cli.synthesis --out $(CORPUS)/$$split --hours 0.5 --split $$split || exit 1; done
 	for split in test-seen test-unseen; do \
@@ -94,8 +94,9 @@ $(CORPUS)/.made: $(VENV)/.installed
 	$(PY) -m asr_cli.synthesis --out $(CORPUS)/long --long 12 --split test-seen
 	touch $@
 
+BEGIN_paraformer-streaming-tiny = --init-from paraformer-tiny --max-epochs 4
 %-tiny: $(CORPUS)/.made
-	$(PY) -m asr train $@ --data $(CORPUS)/train --valid $(CORPUS)/valid -o out/$@ --precision bfloat16
+	OMP_NUM_THREADS=1 $(PY) -m asr train $@ --data $(CORPUS)/train --valid $(CORPUS)/valid -o out/$@ --precision bfloat16 $(BEGIN_$@)
 	$(PY) -m asr_cli.train.ship out/$@/model asr_cli/weights/$@
 
 # What they hear: MODELS are names or folders.

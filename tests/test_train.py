@@ -235,7 +235,7 @@ def spoken(ids, vocabulary):
     return "".join(word.text for word in words).strip()
 
 
-@pytest.mark.parametrize("kind", ["char", "bpe", "word"])
+@pytest.mark.parametrize("kind", ["char", "bpe", "word", "mixed"])
 def test_what_a_vocabulary_spells_reads_as_it_was_written(kind):
     vocabulary = Vocabulary(build_tokens(TEXTS, VocabularyConfig(kind=kind, size=70)))
     assert vocabulary.tokens[:3] == ("<blank>", "<s>", "</s>") and vocabulary.tokens[-1] == "<unk>"
@@ -256,8 +256,9 @@ def test_pieces_within_words_carry_funasrs_mark():
     assert [piece.endswith("@@") for piece in pieces] == [True] * (len(pieces) - 1) + [False]
 
 
-def test_any_word_of_known_letters_can_be_spelled():
-    vocabulary = Vocabulary(build_tokens(TEXTS, VocabularyConfig(kind="bpe", size=70)))
+@pytest.mark.parametrize("kind", ["bpe", "mixed"])
+def test_any_word_of_known_letters_can_be_spelled(kind):
+    vocabulary = Vocabulary(build_tokens(TEXTS, VocabularyConfig(kind=kind, size=70)))
     letters = sorted({letter for text in TEXTS for letter in text if letter.isascii() and letter != " "})
     chance = random.Random(5)
     for _ in range(200):
@@ -266,8 +267,15 @@ def test_any_word_of_known_letters_can_be_spelled():
         assert not unknown and spoken(ids, vocabulary).replace(" ", "").lower() == word
 
 
+def test_the_commonest_words_are_whole_in_a_mixed_vocabulary():
+    vocabulary = Vocabulary(build_tokens(["the cat", "the hat"], VocabularyConfig(kind="mixed", size=15)))
+    assert vocabulary.tokens[3:-1] == ("a", "a@@", "c", "c@@", "e", "e@@", "h", "h@@", "t", "t@@", "the")
+    found = [[vocabulary.piece(one) for one in Speller(vocabulary).ids(word)[0]] for word in ("the", "cat", "hat")]
+    assert found == [["the"], ["c@@", "a@@", "t"], ["h@@", "a@@", "t"]]
+
+
 def test_the_same_texts_in_any_order_make_the_same_vocabulary():
-    for kind in ("char", "bpe", "word"):
+    for kind in ("char", "bpe", "word", "mixed"):
         conf = VocabularyConfig(kind=kind, size=60)
         assert build_tokens(TEXTS, conf) == build_tokens(TEXTS[::-1], conf)
 
@@ -287,8 +295,9 @@ def test_the_lexicon_says_how_words_are_spelled():
 
 
 def test_a_vocabulary_too_small_for_its_letters_is_refused():
-    with pytest.raises(UsageError, match="no room"):
-        build_tokens(TEXTS, VocabularyConfig(kind="bpe", size=20))
+    for kind in ("bpe", "mixed"):
+        with pytest.raises(UsageError, match="no room"):
+            build_tokens(TEXTS, VocabularyConfig(kind=kind, size=20))
 
 
 # Data

@@ -17,7 +17,7 @@ from asr_cli.models.folder import read_yaml
 
 RECIPES = files("asr_cli.train") / "recipes"
 SCHEDULES = ("warmup", "cosine", "constant")
-KINDS = ("auto", "char", "word", "bpe")
+KINDS = ("auto", "char", "word", "mixed", "bpe")
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 TRAIN = "train"
 # The tables of a checkpoint's configuration.

@@ -28,10 +28,11 @@ def build_tokens(texts: Iterable[str], config: VocabularyConfig) -> list[str]:
     if not words:
         raise UsageError("the transcripts hold no text to make a vocabulary of; check the data")
     reserved = len(FIRST) + 1 + len(characters)
-    if config.kind == "word":
-        # A word that was seen more often comes first; those that there is no room for are unknown.
-        common = sorted(spaced, key=lambda word: (-spaced[word], word))
-        found = {*characters, *common[: max(0, config.size - reserved)]}
+    if config.kind in ("word", "mixed"):
+        # A word that was seen more often comes first; those that there is no room for are unknown, or spelled out.
+        alphabet = alphabet_of(spaced, config.size - reserved) if config.kind == "mixed" else set()
+        common = sorted(spaced.keys() - alphabet, key=lambda word: (-spaced[word], word))
+        found = {*characters, *alphabet, *common[: max(0, config.size - reserved - len(alphabet))]}
     elif config.kind == "char" or (config.kind == "auto" and mostly_unspaced(characters, spaced)):
         found = {*characters, *(piece for word in spaced for piece in letters(word))}
     else:
@@ -66,6 +67,18 @@ def letters(word: str) -> list[str]:
     return [*(letter + GOES_ON for letter in word[:-1]), word[-1]]
 
 
+def alphabet_of(words: Iterable[str], size: int) -> set[str]:
+    """Every letter, inside words and at their ends, if there are at most `size` of them."""
+    used = {letter for word in words for letter in word}
+    alphabet = {*used, *(letter + GOES_ON for letter in used)}
+    if size < len(alphabet):
+        raise UsageError(
+            f"a vocabulary of {size} pieces has no room for the {len(alphabet)} that its letters take;"
+            " make train.vocabulary.size larger, or its kind char"
+        )
+    return alphabet
+
+
 def bpe_pieces(words: Mapping[str, int], size: int) -> set[str]:
     """Pieces by byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909), at most `size` of them.
 
@@ -74,13 +87,7 @@ def bpe_pieces(words: Mapping[str, int], size: int) -> set[str]:
     """
     from tokenizers import Tokenizer, models, trainers
 
-    used = {letter for word in words for letter in word}
-    alphabet = {*used, *(letter + GOES_ON for letter in used)}
-    if size < len(alphabet):
-        raise UsageError(
-            f"a vocabulary of {size} pieces has no room for the {len(alphabet)} that its letters take;"
-            " make train.vocabulary.size larger, or its kind char"
-        )
+    alphabet = alphabet_of(words, size)
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix=END))
     n_wanted = size
     while True:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_cli import registry
+from asr_cli import catalog, registry
 from asr_cli.audio import Audio
 from asr_cli.audio.files import read_blocks
 from asr_cli.protocols import Recognizer
@@ -109,7 +109,7 @@ def measure(recognizer: Recognizer, folder: Path) -> Measured:
 
 def load(name: str) -> tuple[Recognizer, ModelCard]:
     backend, card = registry.find(name)
-    return backend.load(card, registry.folder_named(name), LoadOptions()), card
+    return backend.load(card, catalog.find(name).folder, LoadOptions()), card
 
 
 def report(name: str, corpus: Path) -> None:
