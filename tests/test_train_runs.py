@@ -365,25 +365,6 @@ def test_steps_whose_gradients_are_no_numbers_are_left_out_and_many_of_them_end_
     assert all(tensor.isfinite().all() for tensor in saved["net"].values())
 
 
-def test_a_disk_that_is_full_ends_the_run_in_a_sentence_and_the_state_is_whole(corpus, tmp_path, monkeypatch):
-    from asr_cli.train import state
-
-    out = tmp_path / "run"
-    sync, calls = os.fsync, iter(range(1, 100))
-
-    def full(number):
-        if next(calls) > 2:
-            raise OSError(28, "No space left on device")
-        sync(number)
-
-    monkeypatch.setattr(state.os, "fsync", full)
-    with pytest.raises(OutputError, match=r"No space left on device.*goes on from it"):
-        list(train(run(corpus, out, max_steps=12, save_every=2, validate_every=100)))
-    monkeypatch.undo()
-    told = list(train(run(corpus, out, max_steps=12, save_every=2, validate_every=100)))
-    assert told[0].step == 4 and told[-1].step == 12
-
-
 def test_a_run_that_never_got_to_its_first_state_may_be_told_something_else(corpus, tmp_path):
     going = train(run(corpus, tmp_path / "run", max_steps=5))
     next(going)

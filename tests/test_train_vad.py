@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from asr.training import find_folder
 
 from asr_cli.audio.files import read_blocks
 from asr_cli.errors import InputError, UsageError
@@ -22,6 +23,7 @@ from asr_cli.train.spans import labels, read_folder
 from asr_cli.vad.endpoint import EndpointOptions
 from asr_cli.vad.fsmn import FsmnVad
 from asr_cli.vad.weights import read_folder as read_vad
+from asr_cli.vad.weights import read_own
 from tests.tools.public_vad import SHARED, make_folder
 from tests.tools.tones import RATE, write_wav
 
@@ -228,6 +230,27 @@ def test_the_public_model_is_fine_tuned_and_comes_out_as_funasr_has_it(talks, tm
     )  # fmt: skip
     shapes, wanted = (torch.load(folder / "model.pt", weights_only=True) for folder in (out, model))
     assert {name: one.shape for name, one in shapes.items()} == {name: one.shape for name, one in wanted.items()}
+
+
+def test_the_model_that_comes_with_the_program_is_fine_tuned(talks, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE", str(tmp_path / "cache"))
+    folder = find_folder("fsmn-vad-mini")
+    net, cmvn = read_own()
+    found = read_vad(folder)
+    assert all(torch.equal(one, found.net.state_dict()[name]) for name, one in net.state_dict().items())
+    assert torch.equal(found.cmvn.scale, cmvn.scale) and found.options == EndpointOptions()
+    told = list(train(run(talks, tmp_path / "run", "max_steps=2", "lr=1e-5", recipe=None, init=folder)))
+    assert told[-1].why == "steps"
+    after = read_vad(tmp_path / "run" / "model").net.state_dict()
+    assert all(torch.allclose(one, after[name], atol=1e-3) for name, one in net.state_dict().items())
+    again = (folder / "model.pt").stat().st_mtime_ns
+    assert find_folder("fsmn-vad-mini") == folder and (folder / "model.pt").stat().st_mtime_ns == again
+
+
+@pytest.mark.parametrize("name", ["ct-punc-en-mini", "sphinx"])
+def test_training_cannot_begin_from_every_model_inside_the_program(name):
+    with pytest.raises(UsageError, match="training cannot begin from it"):
+        find_folder(name)
 
 
 def test_a_loss_that_is_known(tmp_path):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from asr_cli.nn.relative import RelativeAttention
@@ -77,7 +77,12 @@ class FeedForward(nn.Module):
 
 
 class FrameNorm(nn.BatchNorm1d):
-    """Batch normalization (Ioffe and Szegedy 2015, arXiv:1502.03167) over the frames there are, none of the padding."""
+    """Batch normalization (Ioffe and Szegedy 2015, arXiv:1502.03167) over the frames there are, none of the padding.
+
+    Where several processes learn together, each normalizes its batch by that batch, and all of them remember all of
+    their batches, in the order of the processes: what is learned is what one process learns that takes these batches
+    one after the other. All have to call it equally often. Frozen, it is in training what it is elsewhere.
+    """
 
     running_mean: Tensor
     running_var: Tensor
@@ -86,7 +91,7 @@ class FrameNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor, is_frame: Tensor | None = None) -> Tensor:
         """(B, T, D) to (B, T, D); is_frame (B, T, 1) is asked for in training only."""
         mean, variance = self.running_mean, self.running_var
-        if self.training:
+        if self.training and self.weight.requires_grad:
             assert is_frame is not None
             mean, variance = self.measure(x, is_frame)
         scale = self.weight * (variance + self.eps).rsqrt()
@@ -97,14 +102,27 @@ class FrameNorm(nn.BatchNorm1d):
         mean = x.masked_fill(~is_frame, 0).sum((0, 1)) / n_frames
         variance = (x - mean).masked_fill(~is_frame, 0).square().sum((0, 1)) / n_frames
         with torch.no_grad():
-            momentum = self.momentum or 0.0
-            self.num_batches_tracked += 1
-            # A step that came to no number can be left out; what it left here never could.
-            known = mean.isfinite() & variance.isfinite()
             unbiased = variance * n_frames / (n_frames - 1).clamp(min=1)
-            self.running_mean.lerp_(torch.where(known, mean, self.running_mean), momentum)
-            self.running_var.lerp_(torch.where(known, unbiased, self.running_var), momentum)
+            for one in from_all(torch.stack([mean, unbiased])):
+                self.remember(*one)
         return mean, variance
+
+    def remember(self, mean: Tensor, variance: Tensor) -> None:
+        momentum = self.momentum or 0.0
+        self.num_batches_tracked += 1
+        # A step that came to no number can be left out; what it left here never could.
+        known = mean.isfinite() & variance.isfinite()
+        self.running_mean.lerp_(torch.where(known, mean, self.running_mean), momentum)
+        self.running_var.lerp_(torch.where(known, variance, self.running_var), momentum)
+
+
+def from_all(x: Tensor) -> list[Tensor]:
+    """Every process's x, in their order; this one's where it is alone."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [x]
+    found = [torch.empty_like(x) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(found, x)
+    return found
 
 
 class Convolution(nn.Module):

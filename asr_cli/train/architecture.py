@@ -1,5 +1,6 @@
 """Of what model a run is: a recipe's, a checkpoint's, or the one with what the other says besides."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -11,6 +12,9 @@ from asr_cli.models.folder import CONFIGS, file_of, read_yaml
 from asr_cli.punctuation.weights import CONFIGS as PUNC_CONFIGS
 from asr_cli.train.config import Recipe, Run, TrainConfig
 from asr_cli.train.task import MATERIALS, TASKS, kind_of
+from asr_cli.train.theirs import THEIRS
+
+log = logging.getLogger("asr")
 
 KNOWN_CONFIGS = (*CONFIGS[0], *PUNC_CONFIGS[0]), (*CONFIGS[1], *PUNC_CONFIGS[1])
 PARTS = (
@@ -20,7 +24,6 @@ PARTS = (
 )  # fmt: skip
 NAMES = (*PARTS, *(f"{name}_conf" for name in PARTS), "token_list", "punctuation")
 NEAR = 0.8
-ALSO_THEIRS = ("seed", "patience")  # which FunASR writes beside the model
 # Whose weights begin another one, beside its own: streaming and not, a Paraformer has the same.
 KIN = {"asr_cli.train.paraformer_streaming:build": "asr_cli.train.paraformer:build"}
 
@@ -56,13 +59,22 @@ def family(settings: Mapping[str, Any], path: Path) -> str:
 
 def refuse_slips(recipe: Recipe) -> None:
     """Names that are nearly a part's, and settings of training beside their section, would be passed over."""
-    own = [one.name for one in fields(TrainConfig) if one.name not in ALSO_THEIRS]
-    for name in map(str, recipe.architecture):
-        if name in NAMES:
-            continue
+    own = [one.name for one in fields(TrainConfig)]
+    for name in strangers(recipe):
         near = [f"train.{name}"] if name in own else get_close_matches(name, NAMES, n=1, cutoff=NEAR)
         if near:
             raise UsageError(f"{str(recipe.path)!r} has no use for {name!r}; did you mean {near[0]!r}?")
+
+
+def tell_strangers(recipe: Recipe) -> None:
+    """Names that nobody knows, in a line; FunASR's own are passed over without one."""
+    names = ", ".join(map(repr, strangers(recipe)))
+    if names:
+        log.warning("%r has no use for %s; nobody will read that", str(recipe.path), names, extra={"code": "W-UNUSED"})
+
+
+def strangers(recipe: Recipe) -> list[str]:
+    return [name for name in map(str, recipe.architecture) if name not in NAMES and name not in THEIRS]
 
 
 def merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from asr_cli.jobs.manifest_json import key_of, parsed, source_of, span_of
 from asr_cli.jobs.manifest_kaldi import cut_into_segments, read_scp
 from asr_cli.jobs.manifest_lines import folder_of, lines, place_of, text_of
 from asr_cli.scoring.units import Rules, normalized
+from asr_cli.train.state import append
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -208,8 +209,14 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def add_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
-    with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-        file.writelines(as_line(asdict(one)) for one in skipped)
+    """All of them, or none where there is no room for all."""
+    with path.open("ab", buffering=0) as file:
+        n_bytes = file.seek(0, os.SEEK_END)
+        try:
+            append(file, "".join(as_line(asdict(one)) for one in skipped).encode(errors="surrogateescape"))
+        except OSError:
+            file.truncate(n_bytes)
+            raise
 
 
 def read_skipped(path: Path) -> set[str]:

@@ -8,14 +8,15 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from asr_cli.errors import AsrError, InputError, ModelError, UsageError
+from asr_cli.errors import AsrError, InputError, ModelError, OutputError, UsageError
 from asr_cli.train import state
+from asr_cli.train.architecture import tell_strangers
 from asr_cli.train.average import Kept, average, keep, tidy
 from asr_cli.train.batches import Order, divide
 from asr_cli.train.config import Run
@@ -55,12 +56,25 @@ def train(run: Run, *, stop: threading.Event | None = None) -> Iterator[Event]:
                 # What another one is at work on is neither begun anew nor gone on with.
                 stack.enter_context(alone_in(run.out))
                 prepare(run)
+            tell_strangers(run.recipe)
         fabric.launch()
         fabric.barrier()
         trainer = Trainer(run, fabric, read_prepared(run), stop or threading.Event())
-        for event in trainer.run():
-            if fabric.is_global_zero:
-                yield event
+        with together(fabric.world_size):
+            for event in trainer.run():
+                if fabric.is_global_zero:
+                    yield event
+
+
+@contextmanager
+def together(n_processes: int) -> Iterator[None]:
+    """When one of several processes ends with an error, the others, which wait for it, are not at fault."""
+    try:
+        yield
+    except RuntimeError as error:
+        if n_processes == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+            raise
+        raise AsrError("another process of this run has ended, and says why; the same command goes on") from error
 
 
 class Trainer:
@@ -166,7 +180,8 @@ class Trainer:
             log.warning("%s is left out: %s", one.key, one.why, extra={"code": "W-SKIPPED"})
         if new:
             self.told.update(one.key for one in new)
-            add_skipped(self.out / SKIPPED, new)
+            with state.kept(self.out / SKIPPED):
+                add_skipped(self.out / SKIPPED, new)
 
     def note(self, one: Stepped) -> None:
         if self.log is not None:
@@ -185,8 +200,9 @@ class Trainer:
         one = Kept(verdict.rate, verdict.loss, -progress.step)
         is_best = not progress.kept or one < progress.kept[0]
         progress.since_best = 0 if is_best else progress.since_best + 1
-        writes = self.fabric.is_global_zero
-        progress.kept = keep(self.out / BEST, progress.kept, one, net.state_dict() if writes else None, self.n_best)
+        tensors = net.state_dict() if self.fabric.is_global_zero else None
+        with state.kept(self.out / BEST):
+            progress.kept = keep(self.out / BEST, progress.kept, one, tensors, self.n_best)
         if raw is not None:
             net.load_state_dict(raw)
         if self.log is not None:
@@ -214,7 +230,8 @@ class Trainer:
         if self.fabric.is_global_zero:
             whole = {**self.stepper.state(), "progress": self.progress.as_state(), "together": self.together}
             state.save(path, whole)
-            tidy(self.out / BEST, self.progress.kept)
+            with state.kept(self.out / BEST):
+                tidy(self.out / BEST, self.progress.kept)
         self.fabric.barrier()
         return Saved(self.progress.step, path)
 
@@ -249,7 +266,10 @@ class Trainer:
                 tensors, rate, n_averaged = mean, verdict.rate, len(kept)
         folder = self.out / MODEL
         if self.fabric.is_global_zero:
-            self.material.write(self.task, folder, tensors)
+            try:
+                self.material.write(self.task, folder, tensors)
+            except OutputError as error:
+                raise OutputError(f"{error}; what was learned is saved, and the same command writes it") from error
         self.fabric.barrier()
         return Finished(self.progress.step, why, folder, rate, self.metric, n_averaged, self.material.use)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from asr_cli.errors import OutputError, UsageError
+from asr_cli.train import state
 from asr_cli.train.lock import NAME as LOCK
 from asr_cli.train.transcripts import LEXICON, MVN, TOKENS
 
-STATE, LOG, BEST, MODEL, BOARD = "state.pt", "train.jsonl", "best", "model", "tensorboard"
+STATE, LOG, BEST, MODEL, BOARD = state.NAME, "train.jsonl", "best", "model", "tensorboard"
 CONFIG, TRAIN_LIST, VALID_LIST, SKIPPED = "config.yaml", "train-list.jsonl", "valid-list.jsonl", "skipped.jsonl"
 ASKED = "run.json"
 KEYS = {"train", "architecture", "data", "valid", "init"}  # of it, by which it is told from other programs' files

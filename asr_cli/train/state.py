@@ -1,10 +1,12 @@
 """Where a run stands, on disk: one file that is always whole, and a log that says no more than it."""
 
+import errno
 import json
 import math
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,21 +14,56 @@ import torch
 
 from asr_cli.errors import ModelError, OutputError
 
+NAME = "state.pt"
+INNER = ("best", "tensorboard")  # folders within a run's
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-def save(path: Path, state: Mapping[str, Any]) -> None:
-    """In the place of what was there, when it is complete; whatever goes wrong, what was there stays."""
+
+@contextmanager
+def kept(path: Path) -> Iterator[None]:
+    """What a run writes on its way: where that cannot be done, a sentence says what is left of it."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r} ({error.strerror}); {outlook(path, error)}") from error
+
+
+def outlook(path: Path, error: OSError) -> str:
+    """How the run goes on to which the file belongs."""
+    folders = [path.parent, *([path.parent.parent] if path.parent.name in INNER else [])]
+    what = "make room" if error.errno in NO_ROOM else "see to that"
+    if any((folder / NAME).is_file() for folder in folders):
+        return f"the state saved before is whole: {what}, and the same command goes on from it"
+    return f"no state was saved before: {what}, and the same command begins again"
+
+
+@contextmanager
+def renewed(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of what was there when it is complete; whatever goes wrong, what was there stays."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            torch.save(dict(state), file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except (OSError, RuntimeError) as error:  # torch's writer hides why it could not write
+    except BaseException:
         part.unlink(missing_ok=True)
-        cause = error.strerror if isinstance(error, OSError) else "is the disk full?"
-        before = "; the state saved before is whole, and the same command goes on from it" if path.exists() else ""
-        raise OutputError(f"cannot save {str(path)!r} ({cause}){before}; make room") from error
+        raise
+
+
+def append(file: IO[bytes], data: bytes) -> None:
+    """To a file without a buffer, which would only try again later what cannot be written now."""
+    while data:
+        data = data[file.write(data) :]
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    with kept(path), renewed(path) as file:
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as error:  # torch's writer hides why it could not write
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -44,18 +81,15 @@ class Log:
     def __init__(self, path: Path, step: int) -> None:
         """step: what comes after it was never saved, and will be done again."""
         self.path = path
-        kept = [line for line in read_lines(path) if step_of(line) <= step]
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(kept), encoding="utf-8")
-        part.replace(path)
-        self._file: IO[str] = path.open("a", encoding="utf-8")
+        with kept(path):
+            lines = [line for line in read_lines(path) if step_of(line) <= step]
+            with renewed(path) as file:
+                file.write("".join(lines).encode())
+            self._file: IO[bytes] = path.open("ab", buffering=0)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        try:
-            self._file.write(json.dumps(known(record)) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise OutputError(f"cannot write {str(self.path)!r}: {error.strerror}; make room") from error
+        with kept(self.path):
+            append(self._file, (json.dumps(known(record)) + "\n").encode())
 
     def close(self) -> None:
         self._file.close()

@@ -84,7 +84,9 @@ def find_folder(name: str) -> Path:
 
     entry = catalog.find(name)
     if entry.card.bundled and entry.folder is None:
-        raise UsageError(f"model {name!r} comes inside the program, and training cannot begin from it")
+        from asr_cli.train.bundled import as_folder
+
+        return as_folder(entry.card.name)
     return catalog.here_or_fetched(entry.card, ModelOptions(model=name))
 
 
