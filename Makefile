@@ -103,13 +103,16 @@ BEGIN_paraformer-streaming-tiny = --init-from paraformer-tiny --max-epochs 4
 bench-tiny: $(CORPUS)/.made
 	$(PY) tests/benchmarks/tiny_models.py $(CORPUS) $(MODELS)
 
-# The transducer's loss beside the whole lattice's (DEVICE=cuda); the tables of BAT in small, some hours.
+# The transducer's loss beside the whole lattice's (DEVICE=cuda); the tables of BAT in small, on few voices: an hour.
 DEVICE ?= cpu
 bench-transducer: $(VENV)/.installed
 	$(PY) tests/benchmarks/transducer_loss.py --device $(DEVICE)
 
-bench-tables: $(CORPUS)/.made
-	$(PY) tests/benchmarks/transducer_tables.py $(CORPUS) out/tables
+bench-tables: $(VENV)/.installed
+	for corpus in "train 6 train" "valid 0.2 valid" "test-seen-clean 0.5 test-seen"; do set -- $$corpus; \
+	  $(PY) -m asr_cli.synthesis --out out/few/$$1 --hours $$2 --split $$3 --clean \
+	    --voices espeak:en-us espeak:en espeak:en-us+f2 flite:slt flite:rms || exit 1; done
+	$(PY) tests/benchmarks/transducer_tables.py out/few out/tables
 
 # Beside FunASR, as bench-peers: MODELS has rwkv-bat, as tests/tools/large_bat.py makes it; and ten hours of a stream.
 bench-bat: $(VENV)/.installed

@@ -1,4 +1,5 @@
-"""Paraformer in training (Gao et al. 2022, arXiv:2206.08317), as FunASR's `Paraformer.forward` with its settings.
+"""Paraformer in training (Gao et al. 2022, arXiv:2206.08317), as FunASR's `Paraformer.forward` with its settings, and
+where there is a head for times (Shi et al. 2023, arXiv:2301.12343) as its `BiCifParaformer.forward`.
 
 N frames of 60 ms and U tokens of utterances laid end to end, B utterances, T frames of the longest, D width.
 """
@@ -20,7 +21,7 @@ from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.lfr import LowFrameRate
 from asr_cli.models.folder import WEIGHTS as WEIGHT_FILES
 from asr_cli.models.folder import file_of, section
-from asr_cli.models.paraformer import WEIGHTS, Paraformer
+from asr_cli.models.paraformer import WEIGHTS, Config, Paraformer, SeacoParaformer
 from asr_cli.models.paraformer_folder import kind_of, read_config, read_frontend
 from asr_cli.models.paraformer_streaming import StreamingParaformer
 from asr_cli.models.write_folder import write_folder
@@ -34,6 +35,10 @@ from asr_cli.train.task import Example, Losses, misfit
 EOS = 2
 CTC = "ctc.ctc_lo"  # what FunASR calls the encoder's own output
 WITH_CTC = ((CTC, "ctc"), *WEIGHTS)
+TIMES = "predictor.upsample_cnn", "predictor.blstm", "predictor.cif_output2"
+HOTWORDS = "bias_encoder", "seaco_decoder", "hotword_output_layer"
+ADDED = (CTC, *TIMES, *HOTWORDS)  # what a Paraformer may have beside the plain one
+TIMES_SHARE = 0.5  # of predictor_weight, for the count of the head for times
 SILENT = (0, 1, EOS)  # tokens that are no text
 
 
@@ -85,8 +90,22 @@ class Collate:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """A batch as the network hears it when it is told how many tokens each utterance has.
+
+    encoded (N, D); embeds (U, D), what is heard of each token; n_heard (B,), how many tokens it would have heard.
+    """
+
+    encoded: Tensor
+    rows: Rows
+    embeds: Tensor
+    tokens: Rows
+    n_heard: Tensor
+
+
 class ParaformerTask:
-    """The Task of an offline Paraformer without a head of its own for times, and without hotwords."""
+    """The Task of an offline Paraformer, with or without a head of its own for times."""
 
     net: Paraformer
 
@@ -119,23 +138,44 @@ class ParaformerTask:
 
     def losses(self, batch: ParaformerBatch, net: nn.Module) -> Losses:
         assert isinstance(net, Paraformer)
-        training = net.training
+        return self.spelled(batch, net, self.align(batch, net))
+
+    def align(self, batch: ParaformerBatch, net: Paraformer) -> Aligned:
         device = batch.features.device
         rows, tokens = Rows(batch.lengths, device), Rows(batch.counts, device)
-        encoded = encode(net.encoder, batch.features, rows, self.encoder_dropout, training)
+        encoded = encode(net.encoder, batch.features, rows, self.encoder_dropout, net.training)
         with torch.autocast(device.type, enabled=False):  # a token that fires or does not is text
             encoded = encoded.float()
             alphas = rows.padded(net.predictor(encoded, rows))  # (B, T)
             n_heard = alphas.sum(1)
             scaled = alphas * (tokens.counts / n_heard).unsqueeze(1)
             embeds = tokens.unpadded(integrate(rows.padded(encoded), scaled, max(batch.counts)))
+        return Aligned(encoded, rows, embeds, tokens, n_heard)
+
+    def spelled(self, batch: ParaformerBatch, net: Paraformer, aligned: Aligned) -> Losses:
+        """What is wrong with what is read in the embeddings, and with how many of them there would have been."""
+        encoded, rows, tokens = aligned.encoded, aligned.rows, aligned.tokens
 
         def decode(embeds: Tensor) -> Tensor:
             return self.decode(net, embeds, tokens, encoded, rows)
 
-        embeds, n_correct = self.glance(net, embeds, tokens, batch.ids, decode)
-        losses = self.judge(decode(embeds), n_heard, n_correct, tokens, batch.ids)
+        embeds, n_correct = self.glance(net, aligned.embeds, tokens, batch.ids, decode)
+        losses = self.judge(decode(embeds), aligned.n_heard, n_correct, tokens, batch.ids)
+        losses = self.with_times(losses, net, aligned)
         return self.with_ctc(losses, net, rows.padded(encoded), rows, batch)
+
+    def with_times(self, losses: Losses, net: Paraformer, aligned: Aligned) -> Losses:
+        """Beside the predictor, the head for times is to count right, too; nothing tells it when."""
+        if net.times is None or not self.conf.predictor_weight:
+            return losses
+        with torch.autocast(aligned.encoded.device.type, enabled=False):
+            n_heard = torch.stack([alphas.sum() for alphas in net.times(aligned.encoded, aligned.rows)])
+        counting = (aligned.tokens.counts - n_heard).abs().sum() / losses.weight
+        return replace(
+            losses,
+            total=losses.total + TIMES_SHARE * self.conf.predictor_weight * counting,
+            parts={**losses.parts, "times": counting.detach()},
+        )
 
     def with_ctc(self, losses: Losses, net: Paraformer, encoded: Tensor, rows: Rows, batch: ParaformerBatch) -> Losses:
         """Beside the decoder's, the loss of the encoder (B, T, D) alone (CTC, Graves et al. 2006), which tells it from
@@ -157,7 +197,7 @@ class ParaformerTask:
         """Of logits (U, V) and of how many tokens were heard in each utterance (B,)."""
         if n_correct is None:
             n_correct = (logits.argmax(-1) == ids).sum()
-        divisor = tokens.n_rows if self.conf.length_normalized_loss else len(tokens.lengths)
+        divisor = self.n_judged(tokens)
         spelling = smoothed_cross_entropy(logits, ids, self.conf.lsm_weight) / divisor
         counting = (tokens.counts - n_heard).abs().sum() / divisor
         return Losses(
@@ -169,6 +209,10 @@ class ParaformerTask:
             },
             float(divisor),
         )
+
+    def n_judged(self, tokens: Rows) -> int:
+        """Of how many things a loss is the mean: of tokens, or of utterances."""
+        return tokens.n_rows if self.conf.length_normalized_loss else len(tokens.lengths)
 
     def glance(
         self, net: Paraformer, embeds: Tensor, tokens: Rows, ids: Tensor, decode: Callable[[Tensor], Tensor]
@@ -209,8 +253,11 @@ def build(
     settings: Mapping[str, Any], path: Path, vocabulary: Vocabulary, cmvn: Cmvn, init: Path | None
 ) -> ParaformerTask:
     """The Builder: random weights, or those of a checkpoint."""
+    from asr_cli.train.paraformer_seaco import SeacoTask  # which stands on this one
+
     net, initialised = begin_with(settings, path, vocabulary, cmvn, init)
-    return ParaformerTask(net, settings, path, vocabulary, cmvn, initialised)
+    kind = SeacoTask if isinstance(net, SeacoParaformer) else ParaformerTask
+    return kind(net, settings, path, vocabulary, cmvn, initialised)
 
 
 def begin_with(
@@ -218,28 +265,32 @@ def begin_with(
 ) -> tuple[Paraformer, frozenset[str]]:
     """The network, and the names of its parameters that come from a checkpoint."""
     config = read_config(settings, path, read_frontend(settings, path), len(vocabulary))
-    if config.has_times or config.seaco or config.contextual:
-        raise ModelError(
-            f"{str(path)!r} describes a Paraformer with a head for times or for hotwords, which cannot be trained here;"
-            " a plain Paraformer can, or a streaming one"
-        )
     if len(cmvn.shift) != config.n_features:
         raise ModelError(f"{str(path)!r} wants {config.n_features} features, and am.mvn is for {len(cmvn.shift)}")
-    net = (StreamingParaformer if kind_of(settings) == "streaming" else Paraformer)(config)
+    net = network(config, settings)
     has_ctc = bool(read_conf(section(settings, "model_conf", path), path).ctc_weight)
-    head = nn.Linear(config.encoder.output_size, config.n_tokens) if has_ctc else None
-    if head is not None:
-        net.ctc = head
+    if has_ctc:
+        net.ctc = nn.Linear(config.encoder.output_size, config.n_tokens)
     if init is None:
         return net, frozenset()
     source = file_of(init, WEIGHT_FILES)
     tensors = {name.removeprefix("module."): tensor.clone() for name, tensor in checkpoint.read(source).items()}
     weights = WITH_CTC if has_ctc else WEIGHTS
     initialised = frozenset(name for name, _ in checkpoint.renamed(tensors, weights))
-    if head is not None:  # a checkpoint need not have it
-        tensors = {f"{CTC}.{name}": tensor for name, tensor in head.state_dict().items()} | tensors
-    checkpoint.fill(net, tensors, weights, source)
+    checkpoint.fill(net, tensors | added(net, weights, tensors), weights, source)
     return net, initialised
+
+
+def network(config: Config, settings: Mapping[str, Any]) -> Paraformer:
+    if kind_of(settings) == "streaming":
+        return StreamingParaformer(config)
+    return SeacoParaformer(config) if config.seaco else Paraformer(config)
+
+
+def added(net: Paraformer, weights: checkpoint.WeightMap, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parts that a plainer checkpoint has nothing of, as they are in the network, under FunASR's names."""
+    new = tuple(f"{part}." for part in ADDED if not any(name.startswith(f"{part}.") for name in tensors))
+    return {name: tensor for name, tensor in theirs(net.state_dict(), weights) if name.startswith(new)}
 
 
 def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:

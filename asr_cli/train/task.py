@@ -104,6 +104,8 @@ class Builder(Protocol):
 # By what config.yaml calls `model`, in small letters without underscores: where a recogniser's Builder is,
 TASKS = {
     "paraformer": "asr_cli.train.paraformer:build",
+    "bicifparaformer": "asr_cli.train.paraformer:build",
+    "seacoparaformer": "asr_cli.train.paraformer:build",
     "paraformerstreaming": "asr_cli.train.paraformer_streaming:build",
     "paraformeronline": "asr_cli.train.paraformer_streaming:build",
     "bat": "asr_cli.train.transducer:build",
