@@ -94,7 +94,7 @@ $(CORPUS)/.made: $(VENV)/.installed
 	$(PY) -m asr_cli.synthesis --out $(CORPUS)/long --long 12 --split test-seen
 	touch $@
 
-BEGIN_paraformer-streaming-tiny = --init-from paraformer-tiny --max-epochs 4
+BEGIN_paraformer-streaming-tiny = --init-from paraformer-tiny --max-epochs 2 --set lr=0.002
 %-tiny: $(CORPUS)/.made
 	OMP_NUM_THREADS=1 $(PY) -m asr train $@ --data $(CORPUS)/train --valid $(CORPUS)/valid -o out/$@ --precision bfloat16 $(BEGIN_$@)
 	$(PY) -m asr_cli.train.ship out/$@/model asr_cli/weights/$@

@@ -213,10 +213,11 @@ def is_zip(path: Path) -> bool:
 
 
 def save_safetensors(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     metadata = {"config": json.dumps(config, sort_keys=True)}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=metadata)
+    # Its save_file makes files that nobody else may read.
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
 
 
 def known_fields(kind: type, values: Mapping[str, Any], path: Path, ignored: Iterable[str] = ()) -> Any:

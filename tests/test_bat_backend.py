@@ -185,10 +185,12 @@ def test_a_model_for_the_telephone_hears_every_second_sample(tmp_path):
     assert segment.words and said(listen(recognizer, sounds()[2], 1_001)[-1].words) == said(segment.words)
 
 
-def test_the_published_models_have_cards():
+def test_the_published_models_have_cards_and_ours():
     assert BACKEND.models == CARDS
-    assert {card.name: card.streaming for card in CARDS} == {"bat": False, "rwkv-bat": True}
-    assert all(card.modes == MODES and card.word_times and card.languages == ("zh-CN",) for card in CARDS)
+    streaming = {"bat": False, "rwkv-bat": True, "bat-tiny": True, "rwkv-bat-tiny": True}
+    assert {card.name: card.streaming for card in CARDS} == streaming
+    assert all(card.modes == MODES and card.word_times for card in CARDS)
+    assert all(card.languages == (("en",) if card.bundled else ("zh-CN",)) for card in CARDS)
 
 
 def test_a_folder_is_known_by_its_configuration(folders, tmp_path):

@@ -1,10 +1,10 @@
 """What the small models hear: python tests/benchmarks/tiny_models.py CORPUS MODEL...
 
 CORPUS holds folders as `python -m asr_cli.synthesis` makes them, MODEL is a name or a folder. For each folder: the
-error rate (whole utterances, no VAD), how far words begin from where the synthesiser began them (of words that are
-right), when the last word was said against the true end of speech (PR50, PR90; of a
-transducer the moment of emission, of others the word's beginning), how fast that is on this machine. And the error rate
-on real recordings, where the shared ones are beside the checkout.
+error rate (whole utterances, no VAD), how far words begin and end from where the synthesiser began and ended them (of
+words that are right), when the last word was over against the true end of speech (PR50, PR90; of a transducer the
+moment of emission), how fast that is on this machine. And the error rate on real recordings, where the shared ones are
+beside the checkout.
 """
 
 import sys
@@ -33,13 +33,12 @@ LONGEST = 60.0  # s; longer recordings are for the pipeline
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """An utterance: its samples, its text, and where each word began; end: of the last one. Seconds."""
+    """An utterance: its samples, its text, and where each word began and ended, in seconds."""
 
     key: str
     audio: Audio
     text: str
-    begins: tuple[float, ...]
-    end: float
+    times: tuple[tuple[float, float], ...]
 
 
 def read(folder: Path) -> Iterator[Spoken]:
@@ -52,7 +51,7 @@ def read(folder: Path) -> Iterator[Spoken]:
         key, path = line.split(maxsplit=1)
         samples = np.concatenate([block.samples for block in read_blocks(folder / path)])
         if len(samples) / 16_000 <= LONGEST:
-            yield Spoken(key, Audio(samples), texts[key], tuple(begin for begin, _ in times[key]), times[key][-1][1])
+            yield Spoken(key, Audio(samples), texts[key], tuple(times[key]))
 
 
 def hear(recognizer: Recognizer, utterances: Sequence[Audio]) -> list[Segment]:
@@ -64,13 +63,14 @@ def hear(recognizer: Recognizer, utterances: Sequence[Audio]) -> list[Segment]:
     return [found[i] for i in range(len(utterances))]
 
 
-def errors_of_times(spoken: Spoken, segment: Segment) -> list[float]:
-    """How late each word begins that was heard right."""
+def errors_of_times(spoken: Spoken, segment: Segment) -> list[tuple[float, float]]:
+    """How late each word begins and ends that was heard right."""
     reference, heard = words(spoken.text), [word.text.strip() for word in segment.words]
     late, i, j = [], 0, 0
     for step in steps(reference, heard):
         if step == CORRECT:
-            late.append(segment.words[j].start - spoken.begins[i])
+            word, (begin, end) = segment.words[j], spoken.times[i]
+            late.append((word.start - begin, word.end - end))
         i, j = i + (step != INSERTION), j + (step != DELETION)
     return late
 
@@ -79,13 +79,18 @@ def share(values: Sequence[float], at: float) -> float:
     return float(np.percentile(values, at)) if values else float("nan")
 
 
+def spread(late: Sequence[float]) -> str:
+    return f"{share(late, 50):+.2f}, {share([abs(one) for one in late], 90):.2f} s"
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """late, last: seconds after the truth that words begin, and that the last word is said."""
+    """begins, ends, last: seconds after the truth that words begin and end, and that the last word ends."""
 
     n_utterances: int
     rate: float
-    late: list[float]
+    begins: list[float]
+    ends: list[float]
     last: list[float]
     speed: float
 
@@ -98,11 +103,13 @@ def measure(recognizer: Recognizer, folder: Path) -> Measured:
     took = time.perf_counter() - begin
     heard = list(zip(spoken, segments, strict=True))
     pairs = [Pair(one.key, one.text, segment.text) for one, segment in heard]
+    late = [both for one, segment in heard for both in errors_of_times(one, segment)]
     return Measured(
         len(spoken),
         score(pairs, "wer", Rules()).counts.rate or 0.0,
-        [value for one, segment in heard for value in errors_of_times(one, segment)],
-        [segment.words[-1].start - one.end for one, segment in heard if segment.words],
+        [begin for begin, _ in late],
+        [end for _, end in late],
+        [segment.words[-1].end - one.times[-1][1] for one, segment in heard if segment.words],
         sum(one.audio.duration for one in spoken) / took,
     )
 
@@ -115,14 +122,14 @@ def load(name: str) -> tuple[Recognizer, ModelCard]:
 def report(name: str, corpus: Path) -> None:
     recognizer, card = load(name)
     print(f"\n{name}: {card.summary}\n\n| folder | utterances | WER | words begin late: median, p90 of absolute values"
-          " | last word: PR50, PR90 | x real time |\n|---|---|---|---|---|---|")  # fmt: skip
+          " | end late | last word: PR50, PR90 | x real time |\n|---|---|---|---|---|---|---|")  # fmt: skip
     for folder in sorted(corpus.iterdir()):
         if (folder / "words.ctm").is_file() and folder.name not in ("train", "valid", "adapt", "long"):
             found = measure(recognizer, folder)
-            late = share([abs(one) for one in found.late], 90)
-            print(f"| {folder.name} | {found.n_utterances} | {100 * found.rate:.1f} % | {share(found.late, 50):+.2f},"
-                  f" {late:.2f} s | {share(found.last, 50):+.2f}, {share(found.last, 90):+.2f} s"
-                  f" | {found.speed:.0f} |", flush=True)  # fmt: skip
+            row = [folder.name, found.n_utterances, f"{100 * found.rate:.1f} %",
+                   spread(found.begins), spread(found.ends),
+                   f"{share(found.last, 50):+.2f}, {share(found.last, 90):+.2f} s", f"{found.speed:.0f}"]  # fmt: skip
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
     real(recognizer)
     getattr(recognizer, "close", lambda: None)()
 

@@ -3,8 +3,8 @@
 On speech synthesised by `python -m asr_cli.synthesis` (CORPUS has train, valid, test-seen-clean), the same network
 and the same steps for each row: the whole lattice, with FastEmit, BAT in bands of several widths (An et al. 2023,
 arXiv:2305.11571, table 2); then RWKV against a Conformer that hears in chunks (arXiv:2309.14758). Error rate with the
-greedy search, how late words are said on average, PR50 and PR90 of the last one against the true end of speech. A row
-whose model is in OUT already is measured, not trained again.
+greedy search, how long after their end words are said on average, PR50 and PR90 of the last one against the true end of
+speech. A row whose model is in OUT already is measured, not trained again.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def row(name: str, model: Path, corpus: Path) -> str:
     recognizer = BACKEND.load(card, model, LoadOptions(mode="greedy"))
     found = measure(recognizer, corpus / "test-seen-clean")
     getattr(recognizer, "close", lambda: None)()
-    return (f"| {name} | {100 * found.rate:.1f} % | {sum(found.late) / max(len(found.late), 1):+.2f} s"
+    return (f"| {name} | {100 * found.rate:.1f} % | {sum(found.ends) / max(len(found.ends), 1):+.2f} s"
             f" | {share(found.last, 50):+.2f} s | {share(found.last, 90):+.2f} s |")  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from asr_plugins.bat.look import look
 def load(card: ModelCard, folder: Path | None, options: LoadOptions) -> Recognizer:
     from asr_plugins.bat.loading import load as load_folder
 
-    assert folder is not None, "no BAT comes with the program"
+    assert folder is not None, "every BAT has a folder"
     return load_folder(card, folder, options)
 
 

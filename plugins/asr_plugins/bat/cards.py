@@ -1,4 +1,4 @@
-"""The transducers that were published."""
+"""The transducers that were published, and those that come with the program."""
 
 from dataclasses import replace
 
@@ -23,4 +23,19 @@ RWKV = replace(
     modelscope="damo/speech_rwkv_bat_asr-zh-cn-16k-aishell1-vocab4234-pytorch",
     streaming=True,
 )
-CARDS = (BAT, RWKV)
+BAT_TINY = replace(
+    BAT,
+    name="bat-tiny",
+    summary="BAT of this project: a few hundred English words of synthesised speech",
+    languages=("en",),
+    license="Apache-2.0",
+    bundled=True,
+    modelscope=None,
+    streaming=True,
+)
+RWKV_TINY = replace(
+    BAT_TINY,
+    name="rwkv-bat-tiny",
+    summary="RWKV-BAT of this project: a few hundred English words of synthesised speech",
+)
+CARDS = (BAT, RWKV, BAT_TINY, RWKV_TINY)

@@ -11,7 +11,7 @@ from asr_cli.longform.halve import halving
 from asr_cli.models.bat import Heard
 from asr_cli.models.bat_folder import Folder
 from asr_cli.models.bat_search import Decoded
-from asr_cli.models.bat_times import LONGEST, token_times
+from asr_cli.models.bat_times import token_times
 from asr_cli.models.ear import Ear, Sound
 from asr_cli.protocols import Chunk
 from asr_cli.text.settled import n_settled
@@ -112,12 +112,12 @@ class StreamingBatRecognizer(BatRecognizer):
         return Draft(words, n_settled(certain, **spell))
 
     def n_certain(self, decoded: Decoded) -> int:
-        """How many tokens, and their times, will stay: those before the last that will, and that one too once it has
-        lasted as long as it can."""
+        """How many tokens, and their times, will stay: all that will, but for the last ones where a rival may say more in
+        the same frame."""
         tokens = decoded.best.tokens()[: decoded.n_certain()]
         if not tokens:
             return 0
         last = tokens[-1].frame
         n_last = sum(token.frame == last for token in tokens)
-        is_over = len(decoded.hypotheses) == 1 and (decoded.n_frames - last) * self.frame >= n_last * LONGEST
+        is_over = len(decoded.hypotheses) == 1 and decoded.n_frames > last
         return len(tokens) if is_over else len(tokens) - n_last

@@ -1,4 +1,5 @@
-"""Paraformer, the recogniser of the FunASR project, from the checkpoints it publishes."""
+"""Paraformer, the recogniser of the FunASR project, from the checkpoints it publishes and those that come
+with the program."""
 
 from functools import partial
 from pathlib import Path
@@ -57,13 +58,28 @@ CARDS = (
         modelscope="iic/speech_paraformer_asr_nat-zh-cn-16k-common-vocab8404-online",
         streaming=True,
     ),
+    card(
+        name="paraformer-tiny",
+        summary="Paraformer of this project: a few hundred English words of synthesised speech",
+        languages=("en",),
+        license="Apache-2.0",
+        bundled=True,
+    ),
+    card(
+        name="paraformer-streaming-tiny",
+        summary="Paraformer of this project, streaming: a few hundred English words of synthesised speech",
+        languages=("en",),
+        license="Apache-2.0",
+        bundled=True,
+        streaming=True,
+    ),
 )
 
 
 def load(card: ModelCard, folder: Path | None, options: LoadOptions) -> Recognizer:
     from asr_plugins.paraformer.loading import load as load_folder
 
-    assert folder is not None, "no Paraformer comes with the program"
+    assert folder is not None, "every Paraformer has a folder"
     return load_folder(card, folder, options)
 
 
