@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth bench-transducer bench-tables bench-bat bench-tiny parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth bench-transducer bench-tables bench-bat bench-tiny bench-adapt parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -102,6 +102,12 @@ BEGIN_paraformer-streaming-tiny = --init-from paraformer-tiny --max-epochs 2 --s
 # What they hear: MODELS are names or folders.
 bench-tiny: $(CORPUS)/.made
 	$(PY) tests/benchmarks/tiny_models.py $(CORPUS) $(MODELS)
+
+# Twenty minutes of a voice that MODEL (bat-tiny) does not know: what it hears of it before and after.
+bench-adapt: $(CORPUS)/.made
+	OMP_NUM_THREADS=1 $(PY) -m asr train --init-from $(MODEL) --data $(CORPUS)/adapt --valid $(CORPUS)/valid -o out/adapt \
+	  --precision bfloat16 --max-epochs 8 --set batch_seconds=40 --set lr=0.0005 --set warmup_steps=50 --set schedule=cosine
+	$(PY) tests/benchmarks/tiny_models.py $(CORPUS) $(MODEL) out/adapt/model
 
 # The transducer's loss beside the whole lattice's (DEVICE=cuda); the tables of BAT in small, on few voices: an hour.
 DEVICE ?= cpu

@@ -104,7 +104,7 @@ def test_most_words_are_right(name):
 def test_words_begin_where_they_were_said(name):
     late = [word.start - truth()[1][i][0] for i, word in matched(heard(name)[1])]
     assert abs(median(late)) <= MODELS[name][1]
-    assert np.percentile(np.abs(late), 90) <= MODELS[name][1] + 0.2
+    assert np.percentile(np.abs(late), 90) <= MODELS[name][1] + 0.3
 
 
 @pytest.mark.parametrize("name", MODELS)
