@@ -397,6 +397,8 @@ def test_an_unreadable_configuration_is_left_alone(hub, tmp_path, monkeypatch):
         (["models", "pul", "tiny"], 2, "did you mean 'pull'"),
         (["models", "pull", "sphinx"], 4, "nothing to download"),
         (["models", "path", "sphinx"], 4, "comes inside the program"),
+        (["models", "rm", "bat-tiny", "-y"], 2, "part of the program"),
+        (["models", "verify", "bat-tiny"], 4, "nothing to compare"),
         (["models", "rm", "tiny"], 4, "asr models pull tiny"),
         (["models", "pull", "tiny", "--hub", "github"], 2, "choose one of auto, ms, hf"),
         (["models", "pull", "ct-punc-c", "--hub", "hf"], 2, "is not on Hugging Face; it is on ModelScope"),

@@ -95,7 +95,7 @@ def folder_here(name: str) -> Path:
 def place_of(entry: Entry) -> Path:
     """The folder of a model, which must be here."""
     name = entry.card.name
-    if entry.card.bundled:
+    if entry.folder is None and entry.card.bundled:
         raise ModelError(f"model {name!r} comes inside the program; it has no folder of its own")
     if entry.folder is None:
         raise ModelError(f"model {name!r} is not on this machine; asr models pull {name} downloads it")
@@ -112,6 +112,8 @@ def remove(name: str, *, sure: bool) -> None:
         forget_part(entry.card.name)
         return
     folder = entry.folder or folder_here(name)
+    if entry.card.bundled:
+        raise UsageError(f"model {name!r} is part of the program and goes when the program is uninstalled")
     ask_before_deleting(folder, name, sure=sure)
     gone = link_text(folder) or f"{size_text(places.size_of(folder))} freed"
     care.remove(folder)
