@@ -8,8 +8,8 @@ FIRST = 0.5  # of a frame, which what is said in the very first one lasts
 
 
 def token_times(frames: Sequence[int], frame: float, end: float) -> list[tuple[float, float]]:
-    """The start and end of each token in seconds, in order and before `end`: from the frame of the one before to its own,
-    since a transducer says a token when it has heard it.
+    """The start and end of each token in seconds, in order and before `end`: from the frame of the one before to its
+    own, since a transducer says a token when it has heard it.
 
     frames: each of `frame` seconds, never falling. Those of the same frame share the time since the one before.
 

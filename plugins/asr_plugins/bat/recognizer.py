@@ -112,8 +112,8 @@ class StreamingBatRecognizer(BatRecognizer):
         return Draft(words, n_settled(certain, **spell))
 
     def n_certain(self, decoded: Decoded) -> int:
-        """How many tokens, and their times, will stay: all that will, but for the last ones where a rival may say more in
-        the same frame."""
+        """How many tokens, and their times, will stay: all that will, but for the last ones where a rival may say more
+        in the same frame."""
         tokens = decoded.best.tokens()[: decoded.n_certain()]
         if not tokens:
             return 0
