@@ -84,7 +84,7 @@ def find_folder(name: str) -> Path:
 
     entry = catalog.find(name)
     if entry.card.bundled and entry.folder is None:
-        from asr_cli.train.bundled import as_folder
+        from asr_cli.train.vad_folder import as_folder
 
         return as_folder(entry.card.name)
     return catalog.here_or_fetched(entry.card, ModelOptions(model=name))

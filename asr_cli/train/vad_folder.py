@@ -1,4 +1,4 @@
-"""A small model that comes with the program, as a folder that training can begin from."""
+"""The voice activity model that comes with the program, as a folder that training can begin from."""
 
 from hashlib import blake2b
 from importlib.resources import files
