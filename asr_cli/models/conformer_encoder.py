@@ -145,7 +145,11 @@ class ConformerEncoder(nn.Module):
         return Chunk(size, None if left < 0 else left)
 
     def forward(self, x: Tensor, lengths: Tensor, chunk: Chunk | None = None) -> tuple[Tensor, Tensor]:
-        """Features (B, T, F) and how many of them there are (B,) to (B, T', D) and (B,); with `chunk`, as `hear`."""
+        """Features (B, T, F) and how many of them there are (B,) to (B, T', D) and (B,); with `chunk`, as `hear`.
+
+        Without, as FunASR's `full_utt_forward`. What FunASR 1.4.16 generates from is `forward`, which in a network of
+        unified_model_training cuts the convolutions at chunks even where all of the utterance is looked at.
+        """
         if chunk is None:
             x, lengths = self.subsampling(x, lengths)
         else:
