@@ -9,6 +9,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+from asr.training import find_folder
 
 from asr_cli import catalog, checkpoint, registry, stream
 from asr_cli.audio import Audio
@@ -18,6 +19,7 @@ from asr_cli.live.events import Final
 from asr_cli.longform.batch import recognize
 from asr_cli.longform.cut import cut
 from asr_cli.longform.stitch import stitch
+from asr_cli.models.folder import read_yaml
 from asr_cli.options import ModelOptions
 from asr_cli.recognizers import card_of
 from asr_cli.registry import LoadOptions
@@ -27,6 +29,7 @@ from asr_cli.scoring.score import score
 from asr_cli.scoring.units import Rules
 from asr_cli.session import Session
 from asr_cli.train.ship import ship
+from asr_cli.train.task import TASKS, kind_of
 from tests.tools.listening import listen
 
 SPOKEN = Path(__file__).parent / "spoken"
@@ -206,6 +209,13 @@ def test_they_come_with_the_program_and_are_nobodys_default(name):
     assert entry.card.bundled and entry.is_here and entry.size_bytes
     for language in (None, "en", "en-US", "en-GB"):
         assert card_of(ModelOptions(language=language)).name != name
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_begins_from_them_by_name(name):
+    folder = find_folder(name)
+    assert kind_of(read_yaml(folder / "config.yaml"), folder, TASKS) in TASKS
+    assert (folder / "model.safetensors").is_file()
 
 
 def test_shipping_halves_the_weights_and_changes_nothing_that_is_half_already(tmp_path):
