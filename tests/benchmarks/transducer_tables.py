@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import measure, share
 
 SMALL = ("encoder_conf.output_size=80", "encoder_conf.num_blocks=5", "predictor_conf.idim=80",
-         "joint_network_conf.joint_space_size=96", "max_epochs=3", "batch_seconds=40", "workers=1")  # fmt: skip
+         "joint_network_conf.joint_space_size=96", "max_epochs=5", "batch_seconds=40", "lr=0.003",
+         "workers=1")  # fmt: skip
 CONFORMER = ("encoder_conf.linear_units=320", "encoder_conf.num_blocks=3")
 LOSSES = {
     "RNN-T": ("model=Transducer",),
