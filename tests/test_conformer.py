@@ -183,8 +183,9 @@ def test_each_dropout_is_felt_in_training_only(rate):
     assert torch.equal(net(x, lengths)[0], net(x, lengths)[0])
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SHAPES)
 def test_weights_go_out_as_they_came_in(case):
+    """Of either encoder."""
     ours = {f"encoder.{name}": tensor for name, tensor in encoder(case).state_dict().items()}
     found = dict(published(ours, encoder(case).config))
     weights = seeded((name, tuple(shape)) for name, shape in SHAPES[case].items())

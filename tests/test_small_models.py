@@ -2,6 +2,7 @@
 weights can show. tests/spoken: a minute and a half by several voices, and when each word was said."""
 
 import shutil
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -34,14 +35,28 @@ from tests.tools.listening import listen
 
 SPOKEN = Path(__file__).parent / "spoken"
 RECORDING = SPOKEN / "sentences.opus"
-# Name: words that may be wrong; how late words may begin (median, s); how late they may be drafted (median, s).
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A little above what they do. wrong: share of words; begin, begins: s that words begin late, the median and, of
+    absolute values, nine of ten; drafted: s after their end, the median; found: share of words that were drafted."""
+
+    wrong: float
+    begin: float
+    begins: float
+    drafted: float | None = None
+    found: float = 0.9
+
+
 MODELS = {
-    "paraformer-tiny": (0.15, 0.20, None),
-    "paraformer-streaming-tiny": (0.25, 0.25, 1.2),
-    "bat-tiny": (0.15, 0.20, 0.8),
-    "rwkv-bat-tiny": (0.15, 0.20, 0.4),
+    "paraformer-tiny": Limits(0.13, 0.18, 0.42),
+    # A draft's last words may move as more is heard, further than what is counted as the same word.
+    "paraformer-streaming-tiny": Limits(0.12, 0.22, 0.52, drafted=1.0, found=0.8),
+    "bat-tiny": Limits(0.09, 0.14, 0.25, drafted=0.6),
+    "rwkv-bat-tiny": Limits(0.09, 0.06, 0.25, drafted=0.3),
 }
-STREAMING = [name for name, (_, _, lag) in MODELS.items() if lag]
+STREAMING = [name for name, limits in MODELS.items() if limits.drafted]
 N_BYTES, N_ALL_BYTES = 6_000_000, 20_000_000
 BLOCK = 1600  # samples
 
@@ -101,14 +116,14 @@ def sounding():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_most_words_are_right(name):
-    assert rate(heard(name)[1]) <= MODELS[name][0]
+    assert rate(heard(name)[1]) <= MODELS[name].wrong
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_words_begin_where_they_were_said(name):
     late = [word.start - truth()[1][i][0] for i, word in matched(heard(name)[1])]
-    assert abs(median(late)) <= MODELS[name][1]
-    assert np.percentile(np.abs(late), 90) <= MODELS[name][1] + 0.3
+    assert abs(median(late)) <= MODELS[name].begin
+    assert np.percentile(np.abs(late), 90) <= MODELS[name].begins
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -175,8 +190,8 @@ def test_words_are_drafted_soon_after_they_are_said(name):
         told = [at for (text, start), at in drafted.items()
                 if text == word.text.strip() and abs(start - word.start) < 0.5]  # fmt: skip
         lags += [min(told) - truth()[1][i][1]] if told else []
-    assert len(lags) > 0.8 * len(found)
-    assert median(lags) <= MODELS[name][2]
+    assert len(lags) > MODELS[name].found * len(found)
+    assert median(lags) <= MODELS[name].drafted
 
 
 @cache

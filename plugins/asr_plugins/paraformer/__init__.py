@@ -13,6 +13,7 @@ card = partial(
     ModelCard, languages=("zh-CN", "en"), license=FUNASR_LICENSE, devices=DEVICES, compute_types=COMPUTE_TYPES,
     word_times=True,
 )  # fmt: skip
+own = partial(card, languages=("en",), license="Apache-2.0", bundled=True)
 CARDS = (
     card(
         name="paraformer-zh",
@@ -58,19 +59,13 @@ CARDS = (
         modelscope="iic/speech_paraformer_asr_nat-zh-cn-16k-common-vocab8404-online",
         streaming=True,
     ),
-    card(
+    own(
         name="paraformer-tiny",
         summary="Paraformer of this project: a few hundred English words of synthesised speech",
-        languages=("en",),
-        license="Apache-2.0",
-        bundled=True,
     ),
-    card(
+    own(
         name="paraformer-streaming-tiny",
         summary="Paraformer of this project, streaming: a few hundred English words of synthesised speech",
-        languages=("en",),
-        license="Apache-2.0",
-        bundled=True,
         streaming=True,
     ),
 )
