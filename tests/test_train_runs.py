@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 import yaml
 
 from asr_cli import checkpoint
+from asr_cli.audio.ffmpeg import find_ffmpeg
 from asr_cli.errors import AsrError, DependencyError, ModelError, OutputError, UsageError
 from asr_cli.models.paraformer_folder import read_folder
 from asr_cli.train import events
@@ -211,17 +213,20 @@ def test_two_processes_learn_what_one_does(corpus, tmp_path):
 
 
 def test_who_is_asked_to_stop_saves_and_says_how_to_go_on(corpus, tmp_path):
+    corpus = as_flac(corpus, tmp_path / "data")
+    slow = tmp_path / "ffmpeg"  # so slow that the process is asked while it reads a recording
+    slow.write_text(f'#!/bin/sh\nsleep 0.1\nexec {find_ffmpeg()} "$@"\n')
+    slow.chmod(0o755)
+    env = os.environ | one_thread() | {"ASR_FFMPEG": str(slow)}
     path = write_recipe(tmp_path / "recipe.yaml", max_steps=100_000, validate_every=100_000, save_every=100_000)
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        command(corpus, out, path), env=os.environ | one_thread(), stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command(corpus, out, path), env=env, stderr=subprocess.PIPE, text=True)
     while not ((out / "train.jsonl").is_file() and len((out / "train.jsonl").read_text().splitlines()) > 2):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "the same command goes on" in said
     n_steps = len((out / "train.jsonl").read_text().splitlines())
     stop = threading.Event()
@@ -229,6 +234,16 @@ def test_who_is_asked_to_stop_saves_and_says_how_to_go_on(corpus, tmp_path):
     again = list(train(dataclasses.replace(run(corpus, out, path=path), valid=(str(corpus),)), stop=stop))
     assert again[0].step == n_steps and again[-1].step == n_steps + 1
     assert again[-1].why == "stopped" and again[-1].model is None
+
+
+def as_flac(corpus, folder):
+    """The same corpus in a format that is read through ffmpeg."""
+    folder.mkdir()
+    for path in corpus.glob("*.wav"):
+        subprocess.run([find_ffmpeg(), "-v", "error", "-i", path, folder / f"{path.stem}.flac"], check=True)
+    (folder / "wav.scp").write_text((corpus / "wav.scp").read_text().replace(".wav", ".flac"))
+    shutil.copy(corpus / "text", folder)
+    return folder
 
 
 def test_other_settings_are_another_run(corpus, tmp_path):

@@ -12,9 +12,12 @@ from asr.main import INTERRUPTED
 
 @contextmanager
 def stopping(
-    console: Console, what: str = "stopping after the current segment (again: at once)"
+    console: Console, what: str = "stopping after the current segment (again: at once)", *, waits: bool = False
 ) -> Iterator[threading.Event]:
-    """Ctrl-C or SIGTERM finishes what is in hand; a second one ends at once, and the journal has the rest."""
+    """Ctrl-C or SIGTERM finishes what is in hand; a second one ends at once, and the journal has the rest.
+
+    waits: for sound, too, where it comes from recordings and what is in hand needs it.
+    """
     from asr_cli.audio.source import remove_temporary
     from asr_cli.audio.waiting import stop_waiting
 
@@ -26,7 +29,8 @@ def stopping(
             os._exit(INTERRUPTED)
         stop.set()
         console.notice(what)
-        stop_waiting()
+        if not waits:
+            stop_waiting()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -48,7 +48,7 @@ def follow(
         init=None if init is None else find_folder(init), freeze=tuple(freeze), overwrite=overwrite, device=device,
         devices=number_of(devices), nodes=nodes, precision=read_precision(precision),
     )  # fmt: skip
-    with stopping(console, "stopping after this step (again: at once)") as stop, drawn(console) as bar:
+    with stopping(console, "stopping after this step (again: at once)", waits=True) as stop, drawn(console) as bar:
         screen = Screen(console, out, bar)
         for event in shown_on_board(train(run, stop=stop), out):
             screen.show(event)
