@@ -12,7 +12,7 @@ from asr_cli.errors import ModelError, OutputError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.fbank import Fbank
 from asr_cli.models import write_folder as writing
-from asr_cli.models.bat import Bat, BoundaryPredictor, PredictorConfig, alike
+from asr_cli.models.bat import HEADS, Bat, BoundaryPredictor, PredictorConfig, alike
 from asr_cli.models.bat_folder import named, read_config, read_folder, read_frontend, write_folder
 from asr_cli.models.paraformer_folder import Frontend
 from tests.tools import small_bat
@@ -104,13 +104,14 @@ def test_groups_hold_everything_once_and_little_padding(lengths):
 
 def test_the_heads_of_training_are_dropped_kept_or_made_anew(tmp_path, paths):
     assert read_folder(paths["conformer"]).net.predictor is None
-    fresh = read_folder(paths["conformer"], heads=True).net
+    fresh = read_folder(paths["conformer"], heads=HEADS).net
     given = dict(named(fresh))
     assert given["predictor.cif_conv1d.weight"].shape == (32, 1, 3)
-    assert given["cif_output_layer.weight"].shape == (len(TOKENS), 32)
+    assert given["cif_output_layer.weight"].shape == given["ctc_lin.weight"].shape == (len(TOKENS), 32)
     path = small_bat.write_folder(tmp_path, "conformer", {f"module.{name}": x for name, x in given.items()})
-    again = dict(named(read_folder(path, heads=True).net))
+    again = dict(named(read_folder(path, heads=HEADS).net))
     assert all(torch.equal(again[name], given[name]) for name in given)
+    assert read_folder(path, heads=("ctc_lin",)).net.predictor is None
     assert read_folder(path).net.cif_output_layer is None
 
 

@@ -119,7 +119,7 @@ def test_it_learns_by_heart_what_little_it_is_shown(encoder: dict[str, Any], mod
     said = learned(bat, 150)
     assert said == [list(one.ids) for one in EXAMPLES]
     bat.write(tmp_path / "model", bat.net.state_dict())
-    again = read_folder(tmp_path / "model", heads=model == "BAT").net
+    again = read_folder(tmp_path / "model", heads=("predictor", "cif_output_layer") if model == "BAT" else ()).net
     assert all(torch.equal(tensor, bat.net.state_dict()[name]) for name, tensor in again.state_dict().items())
 
 
@@ -131,6 +131,26 @@ def test_it_goes_on_from_a_checkpoint_and_adds_the_heads_that_are_not_there(tmp_
     assert torch.equal(bat.net.joiner.out.weight, plain.net.joiner.out.weight)
     assert bat.net.predictor is not None
     assert bat.initialised == frozenset(name for name, _ in plain.net.named_parameters())
+
+
+def test_beside_the_lattice_the_encoder_alone_can_be_told_what_is_said(tmp_path: Path) -> None:
+    both, without = (task(RWKV, "Transducer", auxiliary_ctc_weight=weight) for weight in (0.3, 0.0))
+    net, batch = both.net.eval(), both.collate(EXAMPLES)
+    found = both.losses(batch, net)
+    encoded, lengths = net.encoder(batch.features, batch.lengths)
+    assert net.ctc_lin is not None
+    whole = torch.zeros(())
+    for one, frames, length in zip(EXAMPLES, encoded, lengths, strict=True):
+        logs, ids = net.ctc_lin(frames[:length]).log_softmax(-1), torch.tensor(one.ids)
+        whole = whole + nn.functional.ctc_loss(logs, ids, length, torch.tensor(len(ids)), reduction="sum")
+    assert torch.allclose(found.parts["ctc"], 0.3 * whole / len(EXAMPLES), rtol=1e-5)
+    alone = without.losses(batch, without.net.eval())
+    assert torch.allclose(found.total, alone.total + found.parts["ctc"], rtol=1e-5) and "ctc" not in alone.parts
+    both.write(tmp_path / "model", net.state_dict())
+    again = build(both.settings, WHERE, both.vocabulary, both.cmvn, tmp_path / "model")
+    assert torch.equal(again.losses(batch, again.net.eval()).total, found.total)
+    assert "ctc_lin.weight" in again.initialised
+    assert read_folder(tmp_path / "model").net.ctc_lin is None
 
 
 def test_a_transcript_longer_than_its_sound_is_refused_and_nothing_else_is() -> None:
@@ -165,7 +185,8 @@ def test_company_and_padding_do_not_change_a_loss() -> None:
     ("conf", "message"),
     [
         ({"r_d": 0}, "r_d 0 and r_u 2"),
-        ({"auxiliary_ctc_weight": 0.3}, "--set model_conf.auxiliary_ctc_weight=0"),
+        ({"auxiliary_lm_loss_weight": 0.3}, "--set model_conf.auxiliary_lm_loss_weight=0"),
+        ({"auxiliary_ctc_dropout_rate": 1.0}, "auxiliary_ctc_dropout_rate 1.0"),
         ({"lsm_weight": 1.5}, "lsm_weight 1.5"),
     ],
 )

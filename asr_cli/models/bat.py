@@ -6,7 +6,7 @@ What makes it boundary-aware is how it was trained; to recognise, it is a transd
 B utterances, T frames, D width of the encoder, V vocabulary.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,9 +100,9 @@ class Heard:
 
 
 class Bat(nn.Module):
-    """heads: with what training needs, `predictor` (frames to shares) and `cif_output_layer` (what fired to logits)."""
+    """heads: those of HEADS that training needs."""
 
-    def __init__(self, config: Config, *, heads: bool = False) -> None:
+    def __init__(self, config: Config, *, heads: Collection[str] = ()) -> None:
         super().__init__()
         self.config = config
         decoder, width = config.decoder, config.encoder.output_size
@@ -112,8 +112,10 @@ class Bat(nn.Module):
             embed_dropout=decoder.embed_dropout_rate, holes=decoder.use_embed_mask,
         )  # fmt: skip
         self.joiner = Joiner(width, decoder.hidden_size, config.joint.joint_space_size, config.n_tokens)
-        self.predictor = BoundaryPredictor(width, config.predictor) if heads else None
-        self.cif_output_layer = nn.Linear(width, config.n_tokens) if heads else None
+        self.predictor = BoundaryPredictor(width, config.predictor) if "predictor" in heads else None
+        self.cif_output_layer, self.ctc_lin = (
+            nn.Linear(width, config.n_tokens) if head in heads else None for head in HEADS[1:]
+        )
 
     @property
     def streams(self) -> bool:
@@ -174,7 +176,8 @@ def alike(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield group
 
 
-HEADS = ("predictor", "cif_output_layer")
+# What only training needs, of frames: their shares of tokens; logits where the shares have fired; logits everywhere.
+HEADS = BOUNDARIES, FIRED, CTC = ("predictor", "cif_output_layer", "ctc_lin")
 WEIGHTS: WeightMap = (
     *ENCODER_WEIGHTS,
     ("decoder.embed", "prediction.embed"),
@@ -184,6 +187,10 @@ WEIGHTS: WeightMap = (
     ("joint_network.lin_out", "joiner.out"),
     *((head, head) for head in HEADS),
     # Of other losses that it may have been trained with.
-    *((head, None) for head in ("ctc_lin", "ctc", "lm_lin")),
+    *((head, None) for head in ("ctc", "lm_lin")),
 )
-TO_RECOGNIZE: WeightMap = (*((head, None) for head in HEADS), *WEIGHTS)
+
+
+def weights_with(heads: Collection[str]) -> WeightMap:
+    """Of a checkpoint, for a network with these heads and no others."""
+    return (*((head, None) for head in HEADS if head not in heads), *WEIGHTS)

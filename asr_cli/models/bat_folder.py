@@ -1,6 +1,6 @@
 """BAT and RWKV-BAT checkpoints on disk, in the layouts of FunASR."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
 from pathlib import Path
@@ -15,8 +15,7 @@ from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.models import write_folder as writing
 from asr_cli.models.bat import (
-    HEADS,
-    TO_RECOGNIZE,
+    BOUNDARIES,
     WEIGHTS,
     Bat,
     BoundaryPredictor,
@@ -24,6 +23,7 @@ from asr_cli.models.bat import (
     DecoderConfig,
     JointConfig,
     PredictorConfig,
+    weights_with,
 )
 from asr_cli.models.bat_encoders import CONFIGS, IGNORED, ConformerConfig, RwkvConfig, published
 from asr_cli.models.folder import CONFIGS as CONFIG_FILES
@@ -77,8 +77,8 @@ class Folder:
     vocabulary: Vocabulary
 
 
-def read_folder(folder: Path, *, heads: bool = False) -> Folder:
-    """heads: with what only training needs, fresh where the checkpoint does not have it."""
+def read_folder(folder: Path, *, heads: Collection[str] = ()) -> Folder:
+    """heads: with those that only training needs, fresh where the checkpoint does not have them."""
     path = file_of(folder, CONFIG_FILES)
     settings = read_yaml(path)
     require_kind(settings, path)
@@ -89,25 +89,24 @@ def read_folder(folder: Path, *, heads: bool = False) -> Folder:
     return Folder(load(config, file_of(folder, WEIGHT_FILES), heads=heads), frontend, cmvn, vocabulary)
 
 
-def load(config: Config, path: Path, *, heads: bool = False) -> Bat:
+def load(config: Config, path: Path, *, heads: Collection[str] = ()) -> Bat:
     with torch.device("meta"):  # the checkpoint's own tensors take the place of these
         net = Bat(config, heads=heads)
     tensors = checkpoint.read(path)
     check_vocabulary(tensors, config.n_tokens, path)
     if heads:
-        tensors = fresh_heads(config) | {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    checkpoint.fill(net, tensors, WEIGHTS if heads else TO_RECOGNIZE, path)
+        tensors = fresh(config, heads) | {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    checkpoint.fill(net, tensors, weights_with(heads), path)
     return net.eval()
 
 
-def fresh_heads(config: Config) -> dict[str, Tensor]:
+def fresh(config: Config, heads: Collection[str]) -> dict[str, Tensor]:
     width = config.encoder.output_size
-    parts = (BoundaryPredictor(width, config.predictor), nn.Linear(width, config.n_tokens))
-    return {
-        f"{head}.{name}": tensor
-        for head, part in zip(HEADS, parts, strict=True)
-        for name, tensor in part.state_dict().items()
+    parts = {
+        head: BoundaryPredictor(width, config.predictor) if head == BOUNDARIES else nn.Linear(width, config.n_tokens)
+        for head in heads
     }
+    return {f"{head}.{name}": tensor for head, part in parts.items() for name, tensor in part.state_dict().items()}
 
 
 def check_vocabulary(tensors: Mapping[str, Tensor], n_tokens: int, path: Path) -> None:

@@ -21,7 +21,7 @@ from asr_cli import checkpoint
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.lfr import LowFrameRate
-from asr_cli.models.bat import WEIGHTS, Bat
+from asr_cli.models.bat import BOUNDARIES, CTC, FIRED, Bat, weights_with
 from asr_cli.models.bat_encoders import ConformerEncoder
 from asr_cli.models.bat_folder import read_config, read_folder, read_frontend, write_folder
 from asr_cli.models.bat_search import begin, greedy
@@ -45,6 +45,8 @@ class ModelConf:
     """`model_conf` of the configuration, as far as it says how to train; FunASR's names and defaults.
 
     r_d, r_u: how many tokens the transducer may lag behind the boundaries, and run ahead of them.
+    auxiliary_ctc_weight: of the encoder's own loss (CTC, Graves et al. 2006), from which it learns at once what is said
+    where; a whole lattice alone needs long to find out.
     """
 
     transducer_weight: float = 1.0
@@ -54,6 +56,8 @@ class ModelConf:
     r_u: int = 5
     fastemit_lambda: float = 0.0
     lsm_weight: float = 0.0
+    auxiliary_ctc_weight: float = 0.0
+    auxiliary_ctc_dropout_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class TransducerTask:
         self.net, self.settings, self.vocabulary, self.cmvn = net, settings, vocabulary, cmvn
         self.initialised = initialised
         self.conf = read_conf(section(settings, "model_conf", path), path)
-        self.is_banded = plain(settings["model"]) != "transducer"
+        self.is_banded = BOUNDARIES in heads_of(settings, self.conf)
         frontend = read_frontend(settings, path)
         self.frame_shift = frontend.lfr_n * net.encoder.frame_shift
         self.collate = Collate(cmvn, LowFrameRate(frontend.lfr_m, frontend.lfr_n))
@@ -128,6 +132,8 @@ class TransducerTask:
             fastemit=self.conf.fastemit_lambda,
         )  # fmt: skip
         parts = {"transducer": self.conf.transducer_weight * losses.sum() / n_utterances} | parts
+        if net.ctc_lin is not None:
+            parts["ctc"] = self.conf.auxiliary_ctc_weight * self.ctc(net.ctc_lin, encoded, lengths, batch)
         total = torch.stack(list(parts.values())).sum()
         return Losses(total, {name: part.detach() for name, part in parts.items()}, float(n_utterances))
 
@@ -170,6 +176,15 @@ class TransducerTask:
             "spelling": self.conf.cif_weight * spelling / n_utterances,
         }
 
+    def ctc(self, head: nn.Linear, encoded: Tensor, lengths: Tensor, batch: TransducerBatch) -> Tensor:
+        """The mean over utterances, as FunASR has it."""
+        with torch.autocast(encoded.device.type, enabled=False):
+            dropped = F.dropout(encoded.float(), self.conf.auxiliary_ctc_dropout_rate, head.training)
+            logs = head(dropped).log_softmax(-1).transpose(0, 1)  # (T, B, V)
+            targets, counts = batch.targets, batch.counts
+            total = F.ctc_loss(logs, targets, lengths, counts, blank=BLANK, reduction="sum", zero_infinity=True)
+        return total / len(lengths)
+
     @torch.inference_mode()
     def transcribe(self, batch: TransducerBatch) -> list[list[int]]:
         net = self.net
@@ -181,7 +196,7 @@ class TransducerTask:
         return [[token.id for token in one.best.tokens()] for one in found]
 
     def write(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
-        net = Bat(self.net.config, heads=self.is_banded)
+        net = Bat(self.net.config, heads=heads_of(self.settings, self.conf))
         net.load_state_dict(dict(tensors))
         write_folder(folder, net, self.settings, self.cmvn, self.vocabulary)
 
@@ -193,20 +208,26 @@ def build(
     config = read_config(settings, path, read_frontend(settings, path), len(vocabulary))
     if len(cmvn.shift) != config.n_features:
         raise ModelError(f"{str(path)!r} wants {config.n_features} features, and am.mvn is for {len(cmvn.shift)}")
-    is_banded = plain(settings["model"]) != "transducer"
+    heads = heads_of(settings, read_conf(section(settings, "model_conf", path), path))
     if init is None:
-        return TransducerTask(Bat(config, heads=is_banded), settings, path, vocabulary, cmvn)
-    net = read_folder(init, heads=is_banded).net
+        return TransducerTask(Bat(config, heads=heads), settings, path, vocabulary, cmvn)
+    net = read_folder(init, heads=heads).net
     for parameter in net.parameters():
         parameter.data = parameter.data.clone()  # out of the file, which must not follow them
     source = checkpoint.read(file_of(init, WEIGHT_FILES))
-    there = frozenset(name for name, _ in checkpoint.renamed(source, WEIGHTS))
+    there = frozenset(name for name, _ in checkpoint.renamed(source, weights_with(heads)))
     initialised = frozenset(name for name, _ in net.named_parameters() if name in there)
     return TransducerTask(net, settings, path, vocabulary, cmvn, initialised)
 
 
+def heads_of(settings: Mapping[str, Any], conf: ModelConf) -> tuple[str, ...]:
+    """Those with which such a model is trained."""
+    banded = () if plain(settings["model"]) == "transducer" else (BOUNDARIES, FIRED)
+    return (*banded, CTC) if conf.auxiliary_ctc_weight else banded
+
+
 def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
-    for name in ("auxiliary_ctc_weight", "auxiliary_lm_loss_weight", "ctc_weight"):
+    for name in ("auxiliary_lm_loss_weight", "ctc_weight"):
         if values.get(name):
             raise ModelError(
                 f"{str(path)!r} wants {name} {values[name]!r}; a transducer is trained without it here:"
@@ -215,5 +236,6 @@ def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
     conf: ModelConf = read_model_conf(ModelConf, values, path)
     if conf.r_d < 1 or conf.r_u < 1:
         raise ModelError(f"{str(path)!r} has r_d {conf.r_d} and r_u {conf.r_u}, where numbers above 0 should be")
-    insist_share(conf, "lsm_weight", path)
+    for name in ("lsm_weight", "auxiliary_ctc_dropout_rate"):
+        insist_share(conf, name, path)
     return conf

@@ -14,12 +14,13 @@ from torch.nn.utils.rnn import pad_sequence
 from asr_cli.checkpoint import fill
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.fbank import Fbank
-from asr_cli.models.bat import WEIGHTS, Bat
-from asr_cli.models.bat_folder import fresh_heads, named, read_config, read_frontend
+from asr_cli.models.bat import BOUNDARIES, FIRED, WEIGHTS, Bat
+from asr_cli.models.bat_folder import fresh, named, read_config, read_frontend
 from asr_cli.nn.transducer_lattice import whole
 from asr_cli.nn.transducer_loss import transducer_loss
 from tests.tools.small_bat import ENCODERS, TOKENS, WEIGHTS_FILE, config, seeded, sounds, write_mvn
 
+HEADS = (BOUNDARIES, FIRED)
 PACE = 0.3  # tokens a frame
 SURE_ENOUGH = 0.08  # of the loss for each token: where searches still differ
 
@@ -31,9 +32,9 @@ def main() -> None:
     for encoder in ENCODERS:
         path = Path("config.yaml")
         conf = config(encoder)
-        net = Bat(read_config(conf, path, read_frontend(conf, path), len(TOKENS)), heads=True)
+        net = Bat(read_config(conf, path, read_frontend(conf, path), len(TOKENS)), heads=HEADS)
         weights = seeded((name, tuple(tensor.shape)) for name, tensor in named(net))
-        fill(net, fresh_heads(net.config) | weights, WEIGHTS, path)
+        fill(net, fresh(net.config, HEADS) | weights, WEIGHTS, path)
         learn(net.eval())
         kept |= {
             f"{encoder}/{name}": tensor.detach().numpy().astype(np.float16)
