@@ -12,7 +12,7 @@ import numpy as np
 
 QUICK = Path(__file__).parent / "fixtures" / "quick"
 POISON = 32767  # the quick recogniser dies of it
-PATIENCE = 60.0  # s; whoever takes longer hangs
+PATIENCE = 120.0  # s; whoever takes longer hangs
 
 
 def write_wav(path, seconds=0.5, seed=0, *, poisoned=False, channels=1):
