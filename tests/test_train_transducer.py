@@ -14,6 +14,7 @@ from asr_cli.features.cmvn import Cmvn
 from asr_cli.models.bat_folder import read_folder
 from asr_cli.nn.cif import integrate, integrate_and_fire
 from asr_cli.nn.rows import Rows
+from asr_cli.nn.subsampling import Subsampling
 from asr_cli.nn.transducer_lattice import around
 from asr_cli.nn.transducer_loss import transducer_loss
 from asr_cli.text.vocabulary import Vocabulary
@@ -159,6 +160,15 @@ def test_a_transcript_longer_than_its_sound_is_refused_and_nothing_else_is() -> 
     reason = bat.refusal(79, [3] * 11)
     assert reason == "its text has 11 tokens and its sound only 10 frames of 80 ms"
     assert bat.refusal(80, []) == "its text has no tokens"
+
+
+@pytest.mark.parametrize("encoder", [RWKV, CONFORMER], ids=["rwkv", "conformer"])
+def test_before_it_has_learned_anything_it_hears_what_is_said_and_not_its_own_biases(encoder: dict[str, Any]) -> None:
+    (entrance,) = (one for one in task(encoder).net.modules() if isinstance(one, Subsampling))
+    with torch.inference_mode():
+        frames, _ = entrance(torch.randn(4, 200, 8), torch.tensor([200] * 4))
+    changing = frames.std(1).mean()
+    assert 0.2 < changing < 2 and frames.mean((0, 1)).std() < 3 * changing
 
 
 def test_every_part_of_a_bat_is_trained() -> None:

@@ -53,6 +53,18 @@ class Subsampling(nn.Module):
             self.n_bands.append(layer.bands(self.n_bands[-1]))
             channels = layer.channels
         self.out = nn.Linear(self.n_bands[-1] * channels, width)
+        self.reset()
+
+    def reset(self) -> None:
+        """Weights with which what is heard comes out as strong as it went in (He et al. 2015, arXiv:1502.01852).
+
+        With torch's own, six such layers make 0.002 of it, and biases say the rest: training begins very late.
+        """
+        for conv in self.convs:
+            nn.init.kaiming_normal_(cast(nn.Conv2d, conv).weight, nonlinearity="relu")
+            nn.init.zeros_(cast(Tensor, conv.bias))
+        nn.init.kaiming_normal_(self.out.weight, nonlinearity="linear")
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F) and how many there are of each (B,) to (B, T', D) and (B,).
