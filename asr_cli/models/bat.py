@@ -112,10 +112,9 @@ class Bat(nn.Module):
             embed_dropout=decoder.embed_dropout_rate, holes=decoder.use_embed_mask,
         )  # fmt: skip
         self.joiner = Joiner(width, decoder.hidden_size, config.joint.joint_space_size, config.n_tokens)
-        self.predictor = BoundaryPredictor(width, config.predictor) if "predictor" in heads else None
-        self.cif_output_layer, self.ctc_lin = (
-            nn.Linear(width, config.n_tokens) if head in heads else None for head in HEADS[1:]
-        )
+        self.predictor = BoundaryPredictor(width, config.predictor) if BOUNDARIES in heads else None
+        self.cif_output_layer = nn.Linear(width, config.n_tokens) if FIRED in heads else None
+        self.ctc_lin = nn.Linear(width, config.n_tokens) if CTC in heads else None
 
     @property
     def streams(self) -> bool:

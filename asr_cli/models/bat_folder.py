@@ -95,12 +95,14 @@ def load(config: Config, path: Path, *, heads: Collection[str] = ()) -> Bat:
     tensors = checkpoint.read(path)
     check_vocabulary(tensors, config.n_tokens, path)
     if heads:
-        tensors = fresh(config, heads) | {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+        tensors = fresh_heads(config, heads) | {
+            name.removeprefix("module."): tensor for name, tensor in tensors.items()
+        }
     checkpoint.fill(net, tensors, weights_with(heads), path)
     return net.eval()
 
 
-def fresh(config: Config, heads: Collection[str]) -> dict[str, Tensor]:
+def fresh_heads(config: Config, heads: Collection[str]) -> dict[str, Tensor]:
     width = config.encoder.output_size
     parts = {
         head: BoundaryPredictor(width, config.predictor) if head == BOUNDARIES else nn.Linear(width, config.n_tokens)

@@ -11,7 +11,6 @@ from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from asr_cli import checkpoint
@@ -28,6 +27,7 @@ from asr_cli.models.write_folder import write_folder
 from asr_cli.nn.cif import integrate, integrate_and_fire
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.train.ctc import ctc_loss
 from asr_cli.train.model_conf import insist_share, read_model_conf
 from asr_cli.train.sanm import decode, encode, read_dropout
 from asr_cli.train.task import Example, Losses, misfit
@@ -183,10 +183,9 @@ class ParaformerTask:
         weight = self.conf.ctc_weight
         if not weight:
             return losses
-        logs = cast(nn.Linear, net.ctc)(encoded).float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
         ids = pad_sequence([one[: len(one) - self.conf.predictor_bias] for one in batch.ids.split(batch.counts)], True)
         counts = torch.tensor(batch.counts, device=encoded.device) - self.conf.predictor_bias
-        whole = F.ctc_loss(logs, ids, rows.counts, counts, reduction="sum", zero_infinity=True) / len(batch.counts)
+        whole = ctc_loss(cast(nn.Linear, net.ctc)(encoded), rows.counts, ids, counts)
         return replace(
             losses,
             total=losses.total + weight * whole,

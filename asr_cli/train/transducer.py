@@ -33,6 +33,7 @@ from asr_cli.nn.transducer import BLANK
 from asr_cli.nn.transducer_lattice import Band, around, whole
 from asr_cli.nn.transducer_loss import transducer_loss
 from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.train.ctc import ctc_loss
 from asr_cli.train.model_conf import insist_share, read_model_conf
 from asr_cli.train.task import Example, Losses, misfit
 
@@ -45,8 +46,7 @@ class ModelConf:
     """`model_conf` of the configuration, as far as it says how to train; FunASR's names and defaults.
 
     r_d, r_u: how many tokens the transducer may lag behind the boundaries, and run ahead of them.
-    auxiliary_ctc_weight: of the encoder's own loss (CTC, Graves et al. 2006), from which it learns at once what is said
-    where; a whole lattice alone needs long to find out.
+    auxiliary_ctc_weight: of the encoder's own loss, CTC.
     """
 
     transducer_weight: float = 1.0
@@ -177,13 +177,8 @@ class TransducerTask:
         }
 
     def ctc(self, head: nn.Linear, encoded: Tensor, lengths: Tensor, batch: TransducerBatch) -> Tensor:
-        """The mean over utterances, as FunASR has it."""
-        with torch.autocast(encoded.device.type, enabled=False):
-            dropped = F.dropout(encoded.float(), self.conf.auxiliary_ctc_dropout_rate, head.training)
-            logs = head(dropped).log_softmax(-1).transpose(0, 1)  # (T, B, V)
-            targets, counts = batch.targets, batch.counts
-            total = F.ctc_loss(logs, targets, lengths, counts, blank=BLANK, reduction="sum", zero_infinity=True)
-        return total / len(lengths)
+        dropped = F.dropout(encoded, self.conf.auxiliary_ctc_dropout_rate, head.training)
+        return ctc_loss(head(dropped), lengths, batch.targets, batch.counts)
 
     @torch.inference_mode()
     def transcribe(self, batch: TransducerBatch) -> list[list[int]]:

@@ -15,7 +15,7 @@ from asr_cli.checkpoint import fill
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.fbank import Fbank
 from asr_cli.models.bat import BOUNDARIES, FIRED, WEIGHTS, Bat
-from asr_cli.models.bat_folder import fresh, named, read_config, read_frontend
+from asr_cli.models.bat_folder import fresh_heads, named, read_config, read_frontend
 from asr_cli.nn.transducer_lattice import whole
 from asr_cli.nn.transducer_loss import transducer_loss
 from tests.tools.small_bat import ENCODERS, TOKENS, WEIGHTS_FILE, config, seeded, sounds, write_mvn
@@ -34,7 +34,7 @@ def main() -> None:
         conf = config(encoder)
         net = Bat(read_config(conf, path, read_frontend(conf, path), len(TOKENS)), heads=HEADS)
         weights = seeded((name, tuple(tensor.shape)) for name, tensor in named(net))
-        fill(net, fresh(net.config, HEADS) | weights, WEIGHTS, path)
+        fill(net, fresh_heads(net.config, HEADS) | weights, WEIGHTS, path)
         learn(net.eval())
         kept |= {
             f"{encoder}/{name}": tensor.detach().numpy().astype(np.float16)
