@@ -574,9 +574,21 @@ def test_models_are_listed_with_what_is_here(tmp_path):
 
 
 def test_completion_is_there_for_shells():
-    result = asr("--show-completion", "bash")
-    assert result.returncode == 0 and b"_ASR_COMPLETE" in result.stdout
+    for shell in ("bash", "zsh", "fish", "powershell"):
+        result = asr("--show-completion", shell)
+        assert result.returncode == 0 and f"complete_{shell}".encode() in result.stdout
+    result = asr("--show-completion", "tcsh")
+    assert result.returncode == 2 and b"bash, zsh, fish" in result.stderr
     result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr trans", "COMP_CWORD": "1"})
     assert result.stdout.split() == [b"transcribe"]
     result = asr(env={"_ASR_COMPLETE": "complete_bash", "COMP_WORDS": "asr vad --exp", "COMP_CWORD": "2"})
     assert result.stdout.split() == [b"--export"]
+
+
+def test_completion_is_installed_for_the_shell_that_is_named(tmp_path):
+    result = asr("--install-completion", "fish", env={"HOME": str(tmp_path)})
+    assert result.returncode == 0
+    installed = tmp_path / ".config" / "fish" / "completions" / "asr.fish"
+    assert str(installed).encode() in result.stdout and installed.read_bytes().strip() == (
+        asr("--show-completion", "fish").stdout.strip()
+    )

@@ -44,7 +44,7 @@ Commands
 Options
   --help, -h              this, or with a command: its options
   --version, -V           the version
-  --install-completion    completion for this shell
+  --install-completion    completion for this shell, or for the one named after it
   --show-completion       print it instead
 
 Exit: 0 ok · 1 all failed · 2 usage · 3 some files failed · 4 no model · 5 bad input · 6 missing tool · 130 interrupted
@@ -155,6 +155,11 @@ def complain(message: str, code: str, context: Any = None, *, as_json: bool = Fa
 
 
 def invoke(argv: list[str]) -> int:
+    if argv and argv[0] in ("--show-completion", "--install-completion"):
+        from asr.completion import complete
+
+        complete(argv[0], argv[1:])
+        return 0
     from asr.tree import build
 
     root = build()
