@@ -1,5 +1,6 @@
 import json
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from asr_cli.train.config import AugmentConfig, SpecConfig, TrainConfig, Vocabul
 from asr_cli.train.data import Corpus
 from asr_cli.train.lists import measured, read_lists
 from asr_cli.train.optimizer import learning_rate
-from asr_cli.train.paraformer import ParaformerBatch, build
+from asr_cli.train.paraformer import Aligned, ParaformerBatch, build
 from asr_cli.train.sanm import encode
 from asr_cli.train.task import Example, find_builder
 from asr_cli.train.tokens import Speller, build_tokens, lexicon
@@ -108,13 +109,9 @@ def test_the_sampler_shows_right_tokens_in_the_places_it_draws():
     rows = Rows([N_ROWS] * 2)
     x = torch.from_numpy(features()).flatten(0, 1)
     with torch.no_grad():
-        encoded = ours.net.encoder(x, rows)
         embeds = torch.randn(8, 32)
-        ours.net.eval()
-
-        def decode(embeds):
-            return ours.decode(ours.net, embeds, tokens, encoded, rows)
-
+        aligned = Aligned(ours.net.encoder(x, rows), rows, embeds, tokens, n_heard=torch.zeros(2))
+        decode = partial(ours.decode, ours.net.eval(), aligned)
         wrong = decode(embeds).argmax(-1) != ids
         shown, n_right = ours.glance(ours.net, embeds, tokens, ids, decode)
     replaced = (shown != embeds).any(1)

@@ -6,6 +6,7 @@ N frames of 60 ms and U tokens of utterances laid end to end, B utterances, T fr
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -13,31 +14,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from asr_cli import checkpoint
-from asr_cli.checkpoint import theirs
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.lfr import LowFrameRate
-from asr_cli.models.folder import WEIGHTS as WEIGHT_FILES
-from asr_cli.models.folder import file_of, section
-from asr_cli.models.paraformer import WEIGHTS, Config, Paraformer, SeacoParaformer
-from asr_cli.models.paraformer_folder import kind_of, read_config, read_frontend
-from asr_cli.models.paraformer_streaming import StreamingParaformer
+from asr_cli.models.folder import section
+from asr_cli.models.paraformer import Paraformer, SeacoParaformer
+from asr_cli.models.paraformer_contextual import ContextualParaformer
+from asr_cli.models.paraformer_folder import read_frontend
 from asr_cli.models.write_folder import write_folder
 from asr_cli.nn.cif import integrate, integrate_and_fire
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.ctc import ctc_loss
 from asr_cli.train.model_conf import insist_share, read_model_conf
+from asr_cli.train.paraformer_weights import begin_with, published
 from asr_cli.train.sanm import decode, encode, read_dropout
 from asr_cli.train.task import Example, Losses, misfit
 
 EOS = 2
-CTC = "ctc.ctc_lo"  # what FunASR calls the encoder's own output
-WITH_CTC = ((CTC, "ctc"), *WEIGHTS)
-TIMES = "predictor.upsample_cnn", "predictor.blstm", "predictor.cif_output2"
-HOTWORDS = "bias_encoder", "seaco_decoder", "hotword_output_layer"
-ADDED = (CTC, *TIMES, *HOTWORDS)  # what a Paraformer may have beside the plain one
 TIMES_SHARE = 0.5  # of predictor_weight, for the count of the head for times
 SILENT = (0, 1, EOS)  # tokens that are no text
 
@@ -94,7 +88,8 @@ class Collate:
 class Aligned:
     """A batch as the network hears it when it is told how many tokens each utterance has.
 
-    encoded (N, D); embeds (U, D), what is heard of each token; n_heard (B,), how many tokens it would have heard.
+    encoded (N, D); embeds (U, D), what is heard of each token; n_heard (B,), how many tokens it would have heard;
+    hotwords (K, D), where the decoder looks at any.
     """
 
     encoded: Tensor
@@ -102,6 +97,7 @@ class Aligned:
     embeds: Tensor
     tokens: Rows
     n_heard: Tensor
+    hotwords: Tensor | None = None
 
 
 class ParaformerTask:
@@ -154,15 +150,11 @@ class ParaformerTask:
 
     def spelled(self, batch: ParaformerBatch, net: Paraformer, aligned: Aligned) -> Losses:
         """What is wrong with what is read in the embeddings, and with how many of them there would have been."""
-        encoded, rows, tokens = aligned.encoded, aligned.rows, aligned.tokens
-
-        def decode(embeds: Tensor) -> Tensor:
-            return self.decode(net, embeds, tokens, encoded, rows)
-
-        embeds, n_correct = self.glance(net, aligned.embeds, tokens, batch.ids, decode)
-        losses = self.judge(decode(embeds), aligned.n_heard, n_correct, tokens, batch.ids)
+        decode = partial(self.decode, net, aligned)
+        embeds, n_correct = self.glance(net, aligned.embeds, aligned.tokens, batch.ids, decode)
+        losses = self.judge(decode(embeds), aligned.n_heard, n_correct, aligned.tokens, batch.ids)
         losses = self.with_times(losses, net, aligned)
-        return self.with_ctc(losses, net, rows.padded(encoded), rows, batch)
+        return self.with_ctc(losses, net, aligned.rows.padded(aligned.encoded), aligned.rows, batch)
 
     def with_times(self, losses: Losses, net: Paraformer, aligned: Aligned) -> Losses:
         """Beside the predictor, the head for times is to count right, too; nothing tells it when."""
@@ -229,9 +221,14 @@ class ParaformerTask:
             shown = tokens.unpadded(drawn.argsort(1).argsort(1) < n_shown.unsqueeze(1))
         return torch.where(shown.unsqueeze(1), net.embed(ids).to(embeds.dtype), embeds), right.sum()
 
-    def decode(self, net: Paraformer, embeds: Tensor, tokens: Rows, encoded: Tensor, rows: Rows) -> Tensor:
-        hidden = decode(net.decoder, embeds, tokens, encoded, rows, self.decoder_dropout, net.training)
-        return net.output(hidden)
+    def decode(self, net: Paraformer, aligned: Aligned, embeds: Tensor) -> Tensor:
+        """Embeddings (U, D) to logits (U, V)."""
+        return net.output(self.hidden(net, aligned, embeds))
+
+    def hidden(self, net: Paraformer, aligned: Aligned, embeds: Tensor) -> Tensor:
+        return decode(
+            net.decoder, embeds, aligned.tokens, aligned.encoded, aligned.rows, self.decoder_dropout, net.training
+        )
 
     def transcribe(self, batch: ParaformerBatch) -> list[list[int]]:
         net, device = self.net, batch.features.device
@@ -245,51 +242,19 @@ class ParaformerTask:
         return [[one for one in part.tolist() if one not in SILENT] for part in fired.rows.split(best)]
 
     def write(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
-        write_folder(folder, self.settings, dict(theirs(tensors, WITH_CTC)), self.cmvn, self.vocabulary.tokens)
+        write_folder(folder, self.settings, published(tensors, self.net.config), self.cmvn, self.vocabulary.tokens)
 
 
 def build(
     settings: Mapping[str, Any], path: Path, vocabulary: Vocabulary, cmvn: Cmvn, init: Path | None
 ) -> ParaformerTask:
     """The Builder: random weights, or those of a checkpoint."""
-    from asr_cli.train.paraformer_seaco import SeacoTask  # which stands on this one
+    from asr_cli.train.paraformer_contextual import ContextualTask  # which stands on this one
+    from asr_cli.train.paraformer_seaco import SeacoTask
 
     net, initialised = begin_with(settings, path, vocabulary, cmvn, init)
-    kind = SeacoTask if isinstance(net, SeacoParaformer) else ParaformerTask
-    return kind(net, settings, path, vocabulary, cmvn, initialised)
-
-
-def begin_with(
-    settings: Mapping[str, Any], path: Path, vocabulary: Vocabulary, cmvn: Cmvn, init: Path | None
-) -> tuple[Paraformer, frozenset[str]]:
-    """The network, and the names of its parameters that come from a checkpoint."""
-    config = read_config(settings, path, read_frontend(settings, path), len(vocabulary))
-    if len(cmvn.shift) != config.n_features:
-        raise ModelError(f"{str(path)!r} wants {config.n_features} features, and am.mvn is for {len(cmvn.shift)}")
-    net = network(config, settings)
-    has_ctc = bool(read_conf(section(settings, "model_conf", path), path).ctc_weight)
-    if has_ctc:
-        net.ctc = nn.Linear(config.encoder.output_size, config.n_tokens)
-    if init is None:
-        return net, frozenset()
-    source = file_of(init, WEIGHT_FILES)
-    tensors = {name.removeprefix("module."): tensor.clone() for name, tensor in checkpoint.read(source).items()}
-    weights = WITH_CTC if has_ctc else WEIGHTS
-    initialised = frozenset(name for name, _ in checkpoint.renamed(tensors, weights))
-    checkpoint.fill(net, tensors | added(net, weights, tensors), weights, source)
-    return net, initialised
-
-
-def network(config: Config, settings: Mapping[str, Any]) -> Paraformer:
-    if kind_of(settings) == "streaming":
-        return StreamingParaformer(config)
-    return SeacoParaformer(config) if config.seaco else Paraformer(config)
-
-
-def added(net: Paraformer, weights: checkpoint.WeightMap, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parts that a plainer checkpoint has nothing of, as they are in the network, under FunASR's names."""
-    new = tuple(f"{part}." for part in ADDED if not any(name.startswith(f"{part}.") for name in tensors))
-    return {name: tensor for name, tensor in theirs(net.state_dict(), weights) if name.startswith(new)}
+    kinds = {SeacoParaformer: SeacoTask, ContextualParaformer: ContextualTask}
+    return kinds.get(type(net), ParaformerTask)(net, settings, path, vocabulary, cmvn, initialised)
 
 
 def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:

@@ -3,7 +3,6 @@
 U tokens of utterances laid end to end, B utterances, K hotwords, D width, V vocabulary.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -15,23 +14,19 @@ from asr_cli.errors import ModelError
 from asr_cli.models.folder import section
 from asr_cli.models.paraformer import SeacoParaformer
 from asr_cli.nn.rows import Rows
-from asr_cli.text.words import GOES_ON
+from asr_cli.train.hotwords import Lots, chance_of_torch, insist_width, listed
 from asr_cli.train.model_conf import insist_share, read_model_conf
 from asr_cli.train.paraformer import Aligned, ParaformerBatch, ParaformerTask, smoothed_cross_entropy
 from asr_cli.train.sanm import decode, read_dropout
 from asr_cli.train.task import Losses
 
-START = 1  # closes the list of hotwords: it stands for none of them
 UNJUDGED = -1
-# FunASR's: how often an utterance gives a hotword, how often two, and of how many tokens.
-SHARE, TWICE, SHORTEST, LONGEST = 0.75, 0.1, 2, 8
 
 
 @dataclass(frozen=True, slots=True)
 class HotwordConf:
     """`model_conf`, as far as it says how hotwords are learned; FunASR's names and defaults."""
 
-    inner_dim: int = 256
     seaco_lsm_weight: float = 0.0
     seaco_length_normalized_loss: bool = True
     seaco_weight: float = 0.01
@@ -71,21 +66,23 @@ class SeacoTask(ParaformerTask):
                 f"{str(path)!r} has NO_BIAS {config.no_bias}, and its vocabulary {config.n_tokens} tokens; set"
                 " model_conf.NO_BIAS to one of them that no text has, such as 0"
             )
-        if conf.inner_dim != config.encoder.output_size:
-            raise ModelError(
-                f"{str(path)!r} has inner_dim {conf.inner_dim} for hotwords, and an encoder"
-                f" {config.encoder.output_size} wide; set model_conf.inner_dim to that"
-            )
-        goes_on = (id for id, token in enumerate(self.vocabulary.tokens) if token.endswith(GOES_ON))
-        self.lots = Lots(self.conf.predictor_bias, config.no_bias, frozenset(goes_on))
+        insist_width(self.settings, config.encoder.output_size, path)
+        self.lots = Lots.of(self.vocabulary, self.conf.predictor_bias)
         self.net.hotword_encoder.dropout = conf.bias_encoder_dropout_rate
         values = section(self.settings, "seaco_decoder_conf", path)
         self.hotword_dropout = read_dropout(values, "self_attention_dropout_rate", path)
 
     def losses(self, batch: ParaformerBatch, net: nn.Module) -> Losses:
         texts = [part.tolist() for part in batch.ids.split(batch.counts)]
-        chance = random.Random(int(torch.randint(2**62, ())))
-        return self.losses_with(batch, net, self.lots.drawn(texts, chance))
+        hotwords = self.lots.hotwords(texts, chance_of_torch())
+        return self.losses_with(batch, net, Drawn(listed(hotwords), self.labels(texts, hotwords)))
+
+    def labels(self, texts: Sequence[Sequence[int]], hotwords: Sequence[tuple[int, ...]]) -> list[int]:
+        """What one text gave is a hotword wherever it is said. FunASR judges no end tokens, so that some of its models
+        have another word to say there."""
+        known, none = set(hotwords), self.net.config.no_bias
+        bias = [none] * self.lots.bias
+        return [one for text in texts for one in (*wanted(self.lots.said(text), known, none), *bias)]
 
     def losses_with(self, batch: ParaformerBatch, net: nn.Module, drawn: Drawn) -> Losses:
         net = cast(SeacoParaformer, net)
@@ -108,9 +105,7 @@ class SeacoTask(ParaformerTask):
     def opinions(self, net: SeacoParaformer, aligned: Aligned, hotwords: list[list[int]]) -> Tensor:
         """What is heard of each token, and what the decoder makes of it, both with an eye on the hotwords: (U, D)."""
         tokens, training, device = aligned.tokens, net.training, aligned.encoded.device
-        hidden = decode(
-            net.decoder, aligned.embeds, tokens, aligned.encoded, aligned.rows, self.decoder_dropout, training
-        )
+        hidden = self.hidden(net, aligned, aligned.embeds)
         with torch.autocast(device.type, enabled=False):
             known = net.embed_hotwords(hotwords)  # (K, D)
         memory, memory_rows = known.repeat(len(tokens.lengths), 1), Rows([len(known)] * len(tokens.lengths), device)
@@ -119,48 +114,6 @@ class SeacoTask(ParaformerTask):
             for x in (aligned.embeds, hidden)
         )
         return heard + read
-
-
-@dataclass(frozen=True, slots=True)
-class Lots:
-    """How hotwords are drawn. bias: end tokens behind each text; goes_on: the tokens that end inside of a word."""
-
-    bias: int
-    no_bias: int
-    goes_on: frozenset[int] = frozenset()
-
-    def drawn(self, texts: Sequence[Sequence[int]], chance: random.Random) -> Drawn:
-        """What one text gives is a hotword wherever it is said."""
-        said = [tuple(text[: len(text) - self.bias]) for text in texts]
-        hotwords = [self.whole(text, *one) for text in said for one in stretches(len(text), chance)]
-        known = set(hotwords)
-        # FunASR judges no end tokens, so that some of its models have another word to say there.
-        labels = [one for text in said for one in (*wanted(text, known, self.no_bias), *[self.no_bias] * self.bias)]
-        return Drawn([*map(list, hotwords), [START]], labels)
-
-    def whole(self, text: tuple[int, ...], begin: int, end: int) -> tuple[int, ...]:
-        """Words that were cut are made whole: nobody gives half of one. FunASR's are characters."""
-        while begin and text[begin - 1] in self.goes_on:
-            begin -= 1
-        while end < len(text) and text[end - 1] in self.goes_on:
-            end += 1
-        return text[begin:end]
-
-
-def stretches(n_tokens: int, chance: random.Random) -> list[tuple[int, int]]:
-    """Where in a text of so many tokens the hotwords are that it gives: none, one, or in a long one two."""
-    if n_tokens < SHORTEST or chance.random() >= SHARE:
-        return []
-    if chance.random() < TWICE and n_tokens > LONGEST + SHORTEST + 2:
-        begin = chance.randint(0, n_tokens // 3)
-        end = begin + chance.randint(SHORTEST, min(LONGEST, n_tokens // 2))
-        return [(begin, end), stretch(end, n_tokens, chance)]
-    return [stretch(0, n_tokens, chance)]
-
-
-def stretch(earliest: int, n_tokens: int, chance: random.Random) -> tuple[int, int]:
-    begin = chance.randint(earliest, n_tokens - SHORTEST)
-    return begin, chance.randint(begin + SHORTEST, min(n_tokens, begin + LONGEST))
 
 
 def wanted(text: tuple[int, ...], hotwords: set[tuple[int, ...]], no_bias: int) -> list[int]:

@@ -23,7 +23,9 @@ from asr_cli.nn.cif import integrate
 from asr_cli.nn.rows import Rows
 from asr_cli.nn.sanm import SanmDecoderLayer, SanmLayer
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.paraformer import SILENT, ParaformerBatch, ParaformerTask, begin_with
+from asr_cli.train.paraformer import SILENT, ParaformerBatch, ParaformerTask
+from asr_cli.train.paraformer_weights import begin_with
+from asr_cli.train.sanm import end, remember
 from asr_cli.train.task import Losses
 
 SLACK = 1e-4  # so that the last token is complete, whatever the rounding
@@ -196,18 +198,14 @@ class StreamingTask(ParaformerTask):
         known = (earlier >= 0).unsqueeze(1).expand(-1, current)
         looks = torch.cat([known, present[window]], dim=1)[:, None, None, :]
         for layer in cast("list[SanmDecoderLayer]", list(net.decoder.layers)):
-            ahead, cross = layer.feed_forward, layer.cross
-            said = ahead.down(ahead.norm(F.dropout(ahead.up(layer.norm1(x)).relu(), dropout.block, training)))
-            remembered = F.dropout(layer.memory.over(layer.norm2(said), tokens), dropout.attention, training)
-            x = x + F.dropout(remembered, dropout.block, training)
+            cross = layer.cross
+            x = remember(layer, x, tokens, dropout, training)
             keys = cross.kv(windows.encoded)  # (M, W, 2 D)
             seen = torch.cat([keys[earlier.clamp(min=0), -current:], keys[window]], dim=1)
             q = cross.q(layer.norm3(x)).unsqueeze(1)
             found = looked(q, seen, cross.n_heads, looks, dropout.cross * training).squeeze(1)
             x = x + F.dropout(cross.out(found), dropout.block, training)
-        ahead = net.decoder.end.feed_forward
-        said = ahead.norm(F.dropout(ahead.up(net.decoder.end.norm(x)).relu(), dropout.block, training))
-        return cast(Tensor, net.output(net.decoder.norm(ahead.down(said).float())))
+        return cast(Tensor, net.output(end(net.decoder, x, dropout, training)))
 
     @torch.inference_mode()
     def transcribe(self, batch: ParaformerBatch) -> list[list[int]]:

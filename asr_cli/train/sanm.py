@@ -16,7 +16,7 @@ from asr_cli.checkpoint import fitted
 from asr_cli.errors import ModelError
 from asr_cli.models.paraformer import ParaformerDecoder
 from asr_cli.nn.rows import Rows
-from asr_cli.nn.sanm import SanmAttention, SanmDecoderLayer, SanmEncoder, SanmLayer
+from asr_cli.nn.sanm import CrossAttention, SanmAttention, SanmDecoderLayer, SanmEncoder, SanmLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,30 @@ def decode(
 ) -> Tensor:
     """As the decoder itself, with dropout where FunASR has it."""
     for layer in cast("list[SanmDecoderLayer]", list(decoder.layers)):
-        ahead = layer.feed_forward
-        said = ahead.down(ahead.norm(F.dropout(ahead.up(layer.norm1(x)).relu(), dropout.block, training)))
-        remembered = F.dropout(layer.memory.over(layer.norm2(said), rows), dropout.attention, training)
-        x = x + F.dropout(remembered, dropout.block, training)
-        cross = layer.cross
-        k, v = cross.kv(memory).chunk(2, dim=-1)
-        q = cross.q(layer.norm3(x))
-        looked = cross.out(attend(q, k, v, rows, memory_rows, cross.n_heads, dropout.cross if training else 0.0))
+        x = remember(layer, x, rows, dropout, training)
+        looked = look(layer.cross, layer.norm3(x), rows, memory, memory_rows, dropout, training)
         x = x + F.dropout(looked, dropout.block, training)
+    return end(decoder, x, dropout, training)
+
+
+def remember(layer: SanmDecoderLayer, x: Tensor, rows: Rows, dropout: Dropout, training: bool) -> Tensor:
+    """A decoder's layer before it looks at what was heard."""
+    ahead = layer.feed_forward
+    said = ahead.down(ahead.norm(F.dropout(ahead.up(layer.norm1(x)).relu(), dropout.block, training)))
+    remembered = F.dropout(layer.memory.over(layer.norm2(said), rows), dropout.attention, training)
+    return x + F.dropout(remembered, dropout.block, training)
+
+
+def look(
+    cross: CrossAttention, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows, dropout: Dropout, training: bool
+) -> Tensor:
+    k, v = cross.kv(memory).chunk(2, dim=-1)
+    share = dropout.cross if training else 0.0
+    return cross.out(attend(cross.q(x), k, v, rows, memory_rows, cross.n_heads, share))
+
+
+def end(decoder: ParaformerDecoder, x: Tensor, dropout: Dropout, training: bool) -> Tensor:
+    """What comes behind a decoder's layers."""
     ahead = decoder.end.feed_forward
     said = ahead.norm(F.dropout(ahead.up(decoder.end.norm(x)).relu(), dropout.block, training))
     return decoder.norm(ahead.down(said).float())

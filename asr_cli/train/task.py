@@ -106,6 +106,7 @@ TASKS = {
     "paraformer": "asr_cli.train.paraformer:build",
     "bicifparaformer": "asr_cli.train.paraformer:build",
     "seacoparaformer": "asr_cli.train.paraformer:build",
+    "contextualparaformer": "asr_cli.train.paraformer:build",
     "paraformerstreaming": "asr_cli.train.paraformer_streaming:build",
     "paraformeronline": "asr_cli.train.paraformer_streaming:build",
     "bat": "asr_cli.train.transducer:build",

@@ -19,6 +19,8 @@ CONFS = {
     "seaco": {**SMOOTHED, "seaco_lsm_weight": 0.1},
     "seaco-alone": {"predictor_bias": 1, "sampling_ratio": 0.0, "train_decoder": False,
                     "seaco_length_normalized_loss": False},
+    "contextual": {"predictor_weight": 1.0, "predictor_bias": 1, "sampling_ratio": 0.0},
+    "contextual-smoothed": {**SMOOTHED, "predictor_weight": 0.5},
 }  # fmt: skip
 HOTWORDS = [[9, 6], [7, 41], [30, 12, 8], [1]]
 LABELS = [[20, 9, 6, 20, 20], [20, 7, 41]]
