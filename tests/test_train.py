@@ -183,6 +183,7 @@ def test_a_recipe_that_is_none_is_its_writers_to_mend(tmp_path, text, says):
 @pytest.mark.parametrize(
     ("table", "name", "value"),
     [("model_conf", "predictor_bias", 2), ("model_conf", "ctc_weight", 1.0), ("model_conf", "lsm_weight", -0.1),
+     ("model_conf", "predictor_weight", -1.0), ("model_conf", "sampling_ratio", -0.2),
      ("encoder_conf", "dropout_rate", 2), ("decoder_conf", "dropout_rate", -1)],
 )  # fmt: skip
 def test_a_share_that_is_none_is_refused_before_the_first_step(table, name, value):

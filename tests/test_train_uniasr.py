@@ -108,6 +108,12 @@ def test_a_text_that_is_longer_than_its_sound_is_refused():
     assert "11 tokens" in task().refusal(100, range(10))
 
 
+@pytest.mark.parametrize("value", [-0.5, 1.5])
+def test_a_first_pass_weighs_no_less_than_nothing_and_no_more_than_all(value):
+    with pytest.raises(ModelError, match=f"loss_weight_model1 {value}"):
+        task(loss_weight_model1=value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("freeze_encoder2", True), ("enable_maas_finetune", True), ("encoder1_encoder2_joint_training", False)],

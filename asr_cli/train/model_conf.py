@@ -10,10 +10,15 @@ from asr_cli.errors import ModelError
 
 
 def read_model_conf(kind: Any, values: Mapping[str, Any], path: Path) -> Any:
-    """A dataclass of the settings that a task knows; what else stands there is for others."""
+    """A dataclass of the settings that a task knows; what else stands there is for others. All numbers among them are
+    weights, shares and counts: below 0 a loss would grow by getting better."""
     types = get_type_hints(kind)
     names = [field.name for field in fields(kind) if field.name in values]
-    return kind(**{name: fitted(name, values[name], types[name], path) for name in names})
+    found = {name: fitted(name, values[name], types[name], path) for name in names}
+    for name, value in found.items():
+        if value < 0:
+            raise ModelError(f"{str(path)!r} has {name} {value}, where a number from 0 on should be")
+    return kind(**found)
 
 
 def insist_share(conf: Any, name: str, path: Path) -> None:

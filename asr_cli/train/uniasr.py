@@ -226,4 +226,8 @@ def read_conf(values: Mapping[str, Any], path: Path) -> ModelConf:
     known = {"predictor2_weight": values.get("predictor_weight2", 0.0), **values}
     conf: ModelConf = read_model_conf(ModelConf, known, path)
     insist_share(conf, "lsm_weight", path)
+    if conf.loss_weight_model1 > 1:
+        raise ModelError(
+            f"{str(path)!r} has loss_weight_model1 {conf.loss_weight_model1}, where a number from 0 to 1 should be"
+        )
     return conf
