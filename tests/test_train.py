@@ -16,18 +16,18 @@ from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.text.words import Piece, join
 from asr_cli.train import state
-from asr_cli.train.augment import Augmenter, faster, in_room, masked, noisy
 from asr_cli.train.average import Ema, Kept, average, keep, tidy
-from asr_cli.train.batches import Order, divide, shuffled
 from asr_cli.train.config import AugmentConfig, SpecConfig, TrainConfig, VocabularyConfig, read_recipe
-from asr_cli.train.data import Corpus
-from asr_cli.train.lists import measured, read_lists
+from asr_cli.train.data.augment import Augmenter, faster, in_room, masked, noisy
+from asr_cli.train.data.batches import Order, divide, shuffled
+from asr_cli.train.data.corpus import Corpus
+from asr_cli.train.data.lists import measured, read_lists
+from asr_cli.train.data.tokens import Speller, build_tokens, lexicon
+from asr_cli.train.data.transcripts import metric_of
 from asr_cli.train.optimizer import learning_rate
-from asr_cli.train.paraformer import Aligned, ParaformerBatch, build
-from asr_cli.train.sanm import encode
 from asr_cli.train.task import Example, find_builder
-from asr_cli.train.tokens import Speller, build_tokens, lexicon
-from asr_cli.train.transcripts import metric_of
+from asr_cli.train.tasks.paraformer import Aligned, ParaformerBatch, build
+from asr_cli.train.tasks.sanm import encode
 from tests.tools.funasr_paraformer_training import CONFS, IDS, N_ROWS, features
 from tests.tools.small_paraformer import TOKENS, config, seeded
 from tests.tools.tones import recipe, write_corpus, write_recipe, write_wav

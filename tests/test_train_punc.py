@@ -14,11 +14,11 @@ from asr_cli.punctuation.ct import CtPunctuator
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train import events
 from asr_cli.train.config import Run, read_recipe
+from asr_cli.train.data.marks import labels_of, paragraphs_of, tokens_and_marks
+from asr_cli.train.data.material import find_material
+from asr_cli.train.data.prose_marks import Mistakes
 from asr_cli.train.loop import train
-from asr_cli.train.marks import labels_of, paragraphs_of, tokens_and_marks
-from asr_cli.train.material import find_material
-from asr_cli.train.prose_marks import Mistakes
-from asr_cli.train.punctuator import Stretch, build, collate
+from asr_cli.train.tasks.punctuator import Stretch, build, collate
 from asr_cli.transcript import Segment, Word
 from tests.tools.small_punc import MARKS, TOKENS, config, write_folder, write_old_folder
 

@@ -361,7 +361,7 @@ def test_a_part_that_is_not_there_cannot_be_frozen(corpus, tmp_path):
 
 
 def test_steps_whose_gradients_are_no_numbers_are_left_out_and_many_of_them_end_the_run(corpus, tmp_path, monkeypatch):
-    from asr_cli.train import paraformer
+    from asr_cli.train.tasks import paraformer
 
     right = paraformer.smoothed_cross_entropy
     broken = {2, 5, 6, 7}
@@ -617,7 +617,7 @@ def test_a_folder_is_taken_before_it_is_prepared(corpus, tmp_path, monkeypatch):
 
 
 def test_a_state_is_spoken_of_where_there_is_one(corpus, tmp_path, monkeypatch):
-    from asr_cli.train import paraformer
+    from asr_cli.train.tasks import paraformer
 
     monkeypatch.setattr(paraformer, "smoothed_cross_entropy", lambda logits, *_: logits.sum() * torch.nan)
     with pytest.raises(AsrError, match=r"look at those recordings$"):
@@ -626,7 +626,7 @@ def test_a_state_is_spoken_of_where_there_is_one(corpus, tmp_path, monkeypatch):
 
 def test_weights_that_went_astray_are_told_to_learn_more_slowly(corpus, tmp_path, monkeypatch):
     from asr_cli.errors import damaged
-    from asr_cli.train.transcripts import Transcripts
+    from asr_cli.train.data.transcripts import Transcripts
 
     def broken(*_):
         raise damaged("the model")

@@ -20,12 +20,12 @@ from asr_cli.models.paraformer_folder import read_folder
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.config import Run, read_recipe
-from asr_cli.train.hotwords import Lots, listed, stretches
 from asr_cli.train.loop import train
 from asr_cli.train.optimizer import freeze
-from asr_cli.train.paraformer import ParaformerBatch
-from asr_cli.train.paraformer_seaco import Drawn
 from asr_cli.train.task import find_builder
+from asr_cli.train.tasks.hotwords import Lots, listed, stretches
+from asr_cli.train.tasks.paraformer import ParaformerBatch
+from asr_cli.train.tasks.paraformer_seaco import Drawn
 from tests.tools.funasr_paraformer_training import IDS, N_ROWS, features
 from tests.tools.funasr_seaco_training import CONFS, HOTWORDS, LABELS
 from tests.tools.small_paraformer import NO_BIAS, TOKENS, config, seeded, write_folder

@@ -12,9 +12,9 @@ from asr_cli.features.cmvn import Cmvn
 from asr_cli.models.paraformer_streaming import Chunks, StreamingParaformer, Turn, view
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.paraformer import ParaformerBatch
-from asr_cli.train.paraformer_streaming import Cuts, StreamingTask, build
 from asr_cli.train.task import Example
+from asr_cli.train.tasks.paraformer import ParaformerBatch
+from asr_cli.train.tasks.paraformer_streaming import Cuts, StreamingTask, build
 
 TOKENS = ["<blank>", "<s>", "</s>", "a", "b", "c", "d", "<unk>"]
 N_MELS = 8

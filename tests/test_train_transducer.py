@@ -19,7 +19,7 @@ from asr_cli.nn.transducer_lattice import around
 from asr_cli.nn.transducer_loss import transducer_loss
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.task import Example
-from asr_cli.train.transducer import TransducerTask, build
+from asr_cli.train.tasks.transducer import TransducerTask, build
 
 WHERE = Path("recipe.yaml")
 TOKENS = ["<blank>", "<s>", "</s>", "a", "b", "c", "d", "<unk>"]

@@ -13,8 +13,8 @@ from asr_cli.models.uniasr_folder import read_folder
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.config import Run, read_recipe
 from asr_cli.train.loop import train
-from asr_cli.train.paraformer import ParaformerBatch
-from asr_cli.train.uniasr import build, listen
+from asr_cli.train.tasks.paraformer import ParaformerBatch
+from asr_cli.train.tasks.uniasr import build, listen
 from tests.tools.funasr_uniasr_training import CONFS, IDS, LENGTHS, features
 from tests.tools.small_uniasr import TOKENS, config, seeded, write_folder
 from tests.tools.tones import recipe, write_corpus

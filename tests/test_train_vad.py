@@ -16,10 +16,10 @@ from asr_cli.features.lfr import LowFrameRate
 from asr_cli.models.fsmn_vad import FsmnVadNet
 from asr_cli.train import events
 from asr_cli.train.config import Run, read_recipe
-from asr_cli.train.detector import Window, build, decision
+from asr_cli.train.data.material import find_material
+from asr_cli.train.data.spans import labels, read_folder
 from asr_cli.train.loop import train
-from asr_cli.train.material import find_material
-from asr_cli.train.spans import labels, read_folder
+from asr_cli.train.tasks.detector import Window, build, decision
 from asr_cli.vad.endpoint import EndpointOptions
 from asr_cli.vad.fsmn import FsmnVad
 from asr_cli.vad.weights import read_folder as read_vad

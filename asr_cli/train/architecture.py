@@ -25,7 +25,7 @@ PARTS = (
 NAMES = (*PARTS, *(f"{name}_conf" for name in PARTS), "token_list", "punctuation")
 NEAR = 0.8
 # Whose weights begin another one, beside its own: streaming and not, a Paraformer has the same.
-KIN = {"asr_cli.train.paraformer_streaming:build": "asr_cli.train.paraformer:build"}
+KIN = {"asr_cli.train.tasks.paraformer_streaming:build": "asr_cli.train.tasks.paraformer:build"}
 
 
 def architecture(run: Run) -> dict[str, Any]:

@@ -18,12 +18,12 @@ from asr_cli.errors import AsrError, InputError, ModelError, OutputError, UsageE
 from asr_cli.train import state
 from asr_cli.train.architecture import tell_strangers
 from asr_cli.train.average import Kept, average, keep, tidy
-from asr_cli.train.batches import Order, divide
 from asr_cli.train.config import Run
-from asr_cli.train.data import loader
+from asr_cli.train.data.batches import Order, divide
+from asr_cli.train.data.corpus import loader
+from asr_cli.train.data.lists import Skipped, add_skipped, read_skipped
 from asr_cli.train.devices import is_first, make_fabric, require_packages
 from asr_cli.train.events import Event, Finished, Saved, Started, Stepped, Validated
-from asr_cli.train.lists import Skipped, add_skipped, read_skipped
 from asr_cli.train.lock import alone_in
 from asr_cli.train.optimizer import freeze, learning_rate
 from asr_cli.train.prepare import Prepared, prepare, read_prepared

@@ -14,8 +14,8 @@ from asr_cli.audio.inputs import inside
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.train.architecture import architecture, merged
 from asr_cli.train.config import Run, TrainConfig
-from asr_cli.train.lists import Skipped, read_records, read_skipped, write_records
-from asr_cli.train.material import Material, find_material
+from asr_cli.train.data.lists import Skipped, read_records, read_skipped, write_records
+from asr_cli.train.data.material import Material, find_material
 from asr_cli.train.optimizer import freeze
 from asr_cli.train.run_folder import (
     ASKED,

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from asr_cli.train.average import Kept
-from asr_cli.train.batches import Order
 from asr_cli.train.config import TrainConfig
+from asr_cli.train.data.batches import Order
 
 USUAL_EPOCHS = 50  # where nobody says when to end
 

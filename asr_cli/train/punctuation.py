@@ -22,7 +22,7 @@ from asr_cli.models.ct_punc import Config, CtPuncNet
 from asr_cli.nn.rows import Rows
 from asr_cli.punctuation.vocabulary import LONGEST_ENDING, NUMBER, UNKNOWN, SpokenVocabulary
 from asr_cli.punctuation.weights import write_own
-from asr_cli.train.prose import MARKS, Token, read_books
+from asr_cli.train.data.prose import MARKS, Token, read_books
 from asr_cli.train.schedule import follow, warm_cosine
 
 # Whole books that training never sees: the figures of the card are theirs.

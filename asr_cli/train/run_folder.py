@@ -9,8 +9,8 @@ from typing import Any
 
 from asr_cli.errors import OutputError, UsageError
 from asr_cli.train import state
+from asr_cli.train.data.transcripts import LEXICON, MVN, TOKENS
 from asr_cli.train.lock import NAME as LOCK
-from asr_cli.train.transcripts import LEXICON, MVN, TOKENS
 
 STATE, LOG, BEST, MODEL, BOARD = state.NAME, "train.jsonl", "best", "model", "tensorboard"
 CONFIG, TRAIN_LIST, VALID_LIST, SKIPPED = "config.yaml", "train-list.jsonl", "valid-list.jsonl", "skipped.jsonl"

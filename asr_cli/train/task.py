@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.lists import Skipped
+from asr_cli.train.data.lists import Skipped
 
 FRAME_SECONDS = 0.01
 
@@ -103,27 +103,27 @@ class Builder(Protocol):
 
 # By what config.yaml calls `model`, in small letters without underscores: where a recogniser's Builder is,
 TASKS = {
-    "paraformer": "asr_cli.train.paraformer:build",
-    "bicifparaformer": "asr_cli.train.paraformer:build",
-    "seacoparaformer": "asr_cli.train.paraformer:build",
-    "contextualparaformer": "asr_cli.train.paraformer:build",
-    "paraformerstreaming": "asr_cli.train.paraformer_streaming:build",
-    "paraformeronline": "asr_cli.train.paraformer_streaming:build",
-    "bat": "asr_cli.train.transducer:build",
-    "rwkvbat": "asr_cli.train.transducer:build",
-    "transducer": "asr_cli.train.transducer:build",
-    "uniasr": "asr_cli.train.uniasr:build",
+    "paraformer": "asr_cli.train.tasks.paraformer:build",
+    "bicifparaformer": "asr_cli.train.tasks.paraformer:build",
+    "seacoparaformer": "asr_cli.train.tasks.paraformer:build",
+    "contextualparaformer": "asr_cli.train.tasks.paraformer:build",
+    "paraformerstreaming": "asr_cli.train.tasks.paraformer_streaming:build",
+    "paraformeronline": "asr_cli.train.tasks.paraformer_streaming:build",
+    "bat": "asr_cli.train.tasks.transducer:build",
+    "rwkvbat": "asr_cli.train.tasks.transducer:build",
+    "transducer": "asr_cli.train.tasks.transducer:build",
+    "uniasr": "asr_cli.train.tasks.uniasr:build",
 }
-TRANSCRIPTS = "asr_cli.train.transcripts:Transcripts"
+TRANSCRIPTS = "asr_cli.train.data.transcripts:Transcripts"
 # and where the Material of other models is. The last of either are names of before FunASR 1.0.
 MATERIALS = {
-    "fsmnvadstreaming": "asr_cli.train.spans:SpeechSpans",
-    "fsmnvad": "asr_cli.train.spans:SpeechSpans",
-    "e2evad": "asr_cli.train.spans:SpeechSpans",
-    "cttransformer": "asr_cli.train.prose_marks:MarkedProse",
-    "cttransformerstreaming": "asr_cli.train.prose_marks:MarkedProse",
-    "targetdelay": "asr_cli.train.prose_marks:MarkedProse",
-    "vadrealtime": "asr_cli.train.prose_marks:MarkedProse",
+    "fsmnvadstreaming": "asr_cli.train.data.spans:SpeechSpans",
+    "fsmnvad": "asr_cli.train.data.spans:SpeechSpans",
+    "e2evad": "asr_cli.train.data.spans:SpeechSpans",
+    "cttransformer": "asr_cli.train.data.prose_marks:MarkedProse",
+    "cttransformerstreaming": "asr_cli.train.data.prose_marks:MarkedProse",
+    "targetdelay": "asr_cli.train.data.prose_marks:MarkedProse",
+    "vadrealtime": "asr_cli.train.data.prose_marks:MarkedProse",
 }
 
 

@@ -23,8 +23,8 @@ from asr_cli.features.lfr import LowFrameRate
 from asr_cli.models.fsmn_vad import Config, FsmnVadNet
 from asr_cli.synthesis import voices
 from asr_cli.synthesis.scenes import scene
-from asr_cli.train.detector import speech_logit
 from asr_cli.train.schedule import follow, warm_cosine
+from asr_cli.train.tasks.detector import speech_logit
 from asr_cli.vad.weights import write_own
 
 SCENE_SECONDS = 20.0

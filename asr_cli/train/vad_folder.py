@@ -8,7 +8,7 @@ from asr_cli.errors import OutputError, UsageError
 from asr_cli.hub.places import cache_folder
 from asr_cli.models.write_folder import write_folder
 from asr_cli.train.config import read_recipe
-from asr_cli.train.detector import modern
+from asr_cli.train.tasks.detector import modern
 from asr_cli.vad.weights import OWN, read_own, theirs
 
 VAD, RECIPE = "fsmn-vad-mini", "fsmn-vad-tiny"  # the recipe says what beside the network the model was made with

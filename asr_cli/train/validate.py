@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from asr_cli.train.material import Material
+from asr_cli.train.data.material import Material
 from asr_cli.train.task import Delivered, Task
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from small_punc import published
 from asr_cli.punctuation.ct import CtPunctuator
 from asr_cli.punctuation.tokens import tokens_of
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.prose import tokens
+from asr_cli.train.data.prose import tokens
 from asr_cli.transcript import Word
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from asr_cli.punctuation.ct import CtPunctuator
 from asr_cli.punctuation.tokens import Token as Read
-from asr_cli.train.prose import Token, read_books
+from asr_cli.train.data.prose import Token, read_books
 from asr_cli.train.punctuation import HELD_OUT
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -20,14 +20,14 @@ from asr_cli.scoring.units import Rules
 from asr_cli.text.characters import is_unspaced
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.text.words import Piece, join
-from asr_cli.train.augment import Augmenter
 from asr_cli.train.config import Run
-from asr_cli.train.data import Corpus
-from asr_cli.train.lists import Skipped, Utterance, measured, read_lists
-from asr_cli.train.material import Counted
-from asr_cli.train.norms import measure, stacked
+from asr_cli.train.data.augment import Augmenter
+from asr_cli.train.data.corpus import Corpus
+from asr_cli.train.data.lists import Skipped, Utterance, measured, read_lists
+from asr_cli.train.data.material import Counted
+from asr_cli.train.data.norms import measure, stacked
+from asr_cli.train.data.tokens import Speller, build_tokens, lexicon
 from asr_cli.train.task import Delivered, RecognizerTask, find_builder
-from asr_cli.train.tokens import Speller, build_tokens, lexicon
 
 TOKENS, MVN, LEXICON = "tokens.json", "am.mvn", "seg_dict"
 RATE = "mer"  # of unspaced scripts characters, of others words

@@ -14,11 +14,11 @@ from asr_cli.errors import ModelError
 from asr_cli.models.folder import section
 from asr_cli.models.paraformer import SeacoParaformer
 from asr_cli.nn.rows import Rows
-from asr_cli.train.hotwords import Lots, chance_of_torch, insist_width, listed
-from asr_cli.train.model_conf import insist_share, read_model_conf
-from asr_cli.train.paraformer import Aligned, ParaformerBatch, ParaformerTask, smoothed_cross_entropy
-from asr_cli.train.sanm import decode, read_dropout
 from asr_cli.train.task import Losses
+from asr_cli.train.tasks.hotwords import Lots, chance_of_torch, insist_width, listed
+from asr_cli.train.tasks.model_conf import insist_share, read_model_conf
+from asr_cli.train.tasks.paraformer import Aligned, ParaformerBatch, ParaformerTask, smoothed_cross_entropy
+from asr_cli.train.tasks.sanm import decode, read_dropout
 
 UNJUDGED = -1
 

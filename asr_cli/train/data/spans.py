@@ -22,15 +22,15 @@ from asr_cli.jobs.manifest_kaldi import read_scp, span
 from asr_cli.jobs.manifest_lines import lines, place_of, text_of
 from asr_cli.models.folder import NORMS, file_of
 from asr_cli.models.write_folder import mvn
-from asr_cli.train.augment import Augmenter, faster, read_samples
 from asr_cli.train.config import Run
-from asr_cli.train.data import Recordings
-from asr_cli.train.detector import DetectorTask, Window, WindowBatch, build
-from asr_cli.train.lists import Listed, Skipped, measured, number, read_table
-from asr_cli.train.material import Counted
-from asr_cli.train.norms import measure, stacked
+from asr_cli.train.data.augment import Augmenter, faster, read_samples
+from asr_cli.train.data.corpus import Recordings
+from asr_cli.train.data.lists import Listed, Skipped, measured, number, read_table
+from asr_cli.train.data.material import Counted
+from asr_cli.train.data.norms import measure, stacked
+from asr_cli.train.data.transcripts import MVN
 from asr_cli.train.task import FRAME_SECONDS, Delivered
-from asr_cli.train.transcripts import MVN
+from asr_cli.train.tasks.detector import DetectorTask, Window, WindowBatch, build
 from asr_cli.vad.fsmn import STACK
 
 N_MELS = 80

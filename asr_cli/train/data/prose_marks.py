@@ -21,13 +21,13 @@ from asr_cli.punctuation.dictionary import chinese_cutter
 from asr_cli.punctuation.weights import CONFIGS, DICTIONARY, read_vocabulary
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.config import Run
-from asr_cli.train.lists import Skipped
-from asr_cli.train.marks import labels_of, paragraphs_of, tokens_and_marks
-from asr_cli.train.material import Counted
-from asr_cli.train.punctuator import PunctuatorTask, Stretch, StretchBatch, build
+from asr_cli.train.data.lists import Skipped
+from asr_cli.train.data.marks import labels_of, paragraphs_of, tokens_and_marks
+from asr_cli.train.data.material import Counted
+from asr_cli.train.data.tokens import build_tokens
+from asr_cli.train.data.transcripts import TOKENS, write_tokens
 from asr_cli.train.task import Delivered
-from asr_cli.train.tokens import build_tokens
-from asr_cli.train.transcripts import TOKENS, write_tokens
+from asr_cli.train.tasks.punctuator import PunctuatorTask, Stretch, StretchBatch, build
 
 SHORTEST = 0.1  # of max_tokens: stretches are of all lengths from there on
 FRESH = 0.5  # of the stretches begin where a sentence does

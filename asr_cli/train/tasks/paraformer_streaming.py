@@ -23,10 +23,10 @@ from asr_cli.nn.cif import integrate
 from asr_cli.nn.rows import Rows
 from asr_cli.nn.sanm import SanmDecoderLayer, SanmLayer
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.paraformer import SILENT, ParaformerBatch, ParaformerTask
-from asr_cli.train.paraformer_weights import begin_with
-from asr_cli.train.sanm import end, remember
 from asr_cli.train.task import Losses
+from asr_cli.train.tasks.paraformer import SILENT, ParaformerBatch, ParaformerTask
+from asr_cli.train.tasks.paraformer_weights import begin_with
+from asr_cli.train.tasks.sanm import end, remember
 
 SLACK = 1e-4  # so that the last token is complete, whatever the rounding
 

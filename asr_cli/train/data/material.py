@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor
 
 from asr_cli.train.config import Run
-from asr_cli.train.lists import Skipped
+from asr_cli.train.data.lists import Skipped
 from asr_cli.train.task import Delivered, Task, find_material_class
 
 if TYPE_CHECKING:

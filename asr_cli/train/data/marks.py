@@ -8,8 +8,8 @@ from itertools import pairwise
 from asr_cli.punctuation.blocks import COMMA, PAUSE, QUESTION, STOP
 from asr_cli.punctuation.tokens import Cutter, tokens_of
 from asr_cli.text.characters import is_unspaced
-from asr_cli.train import prose
-from asr_cli.train.tokens import words_of
+from asr_cli.train.data import prose
+from asr_cli.train.data.tokens import words_of
 from asr_cli.transcript import Word
 
 # A word or a number, in any script.

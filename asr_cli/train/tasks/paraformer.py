@@ -25,11 +25,11 @@ from asr_cli.models.write_folder import write_folder
 from asr_cli.nn.cif import integrate, integrate_and_fire
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.ctc import ctc_loss
-from asr_cli.train.model_conf import insist_share, read_model_conf
-from asr_cli.train.paraformer_weights import begin_with, published
-from asr_cli.train.sanm import decode, encode, read_dropout
 from asr_cli.train.task import Example, Losses, misfit
+from asr_cli.train.tasks.ctc import ctc_loss
+from asr_cli.train.tasks.model_conf import insist_share, read_model_conf
+from asr_cli.train.tasks.paraformer_weights import begin_with, published
+from asr_cli.train.tasks.sanm import decode, encode, read_dropout
 
 EOS = 2
 TIMES_SHARE = 0.5  # of predictor_weight, for the count of the head for times
@@ -249,8 +249,8 @@ def build(
     settings: Mapping[str, Any], path: Path, vocabulary: Vocabulary, cmvn: Cmvn, init: Path | None
 ) -> ParaformerTask:
     """The Builder: random weights, or those of a checkpoint."""
-    from asr_cli.train.paraformer_contextual import ContextualTask  # which stands on this one
-    from asr_cli.train.paraformer_seaco import SeacoTask
+    from asr_cli.train.tasks.paraformer_contextual import ContextualTask  # which stands on this one
+    from asr_cli.train.tasks.paraformer_seaco import SeacoTask
 
     net, initialised = begin_with(settings, path, vocabulary, cmvn, init)
     kinds = {SeacoParaformer: SeacoTask, ContextualParaformer: ContextualTask}

@@ -21,8 +21,8 @@ from asr_cli.models.write_folder import write_folder
 from asr_cli.nn.rows import Rows
 from asr_cli.punctuation.weights import ENCODERS, MODELS, read_config
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.sanm import Dropout, encode, read_dropout
 from asr_cli.train.task import Losses
+from asr_cli.train.tasks.sanm import Dropout, encode, read_dropout
 
 IGNORED = 0  # the label of what has none
 SMALL = 0.1  # deviation of a new embedding, beside positions of the size of 1

@@ -31,10 +31,10 @@ from asr_cli.nn.chunk import Chunks, cut
 from asr_cli.nn.cif import integrate
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.model_conf import insist_share, read_model_conf
-from asr_cli.train.paraformer import Collate, ParaformerBatch, smoothed_cross_entropy
-from asr_cli.train.sanm import Dropout, attend, encode_on, read_dropout
 from asr_cli.train.task import Losses, misfit
+from asr_cli.train.tasks.model_conf import insist_share, read_model_conf
+from asr_cli.train.tasks.paraformer import Collate, ParaformerBatch, smoothed_cross_entropy
+from asr_cli.train.tasks.sanm import Dropout, attend, encode_on, read_dropout
 
 BEGIN = 1
 EXACT = 1e-4  # of a token, which sums may lack through rounding

@@ -33,9 +33,9 @@ from asr_cli.nn.transducer import BLANK
 from asr_cli.nn.transducer_lattice import Band, around, whole
 from asr_cli.nn.transducer_loss import transducer_loss
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.ctc import ctc_loss
-from asr_cli.train.model_conf import insist_share, read_model_conf
 from asr_cli.train.task import Example, Losses, misfit
+from asr_cli.train.tasks.ctc import ctc_loss
+from asr_cli.train.tasks.model_conf import insist_share, read_model_conf
 
 SLACK = 1e-4  # so that the last token is complete, whatever the rounding; FunASR's
 NO_TARGET = -100  # where there is no token to be compared with

@@ -15,10 +15,10 @@ from asr_cli.errors import AsrError
 from asr_cli.features.fbank import Fbank
 from asr_cli.features.resample import Resample
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.augment import Augmenter, read_samples
-from asr_cli.train.lists import Skipped, Utterance
+from asr_cli.train.data.augment import Augmenter, read_samples
+from asr_cli.train.data.lists import Skipped, Utterance
+from asr_cli.train.data.tokens import Speller
 from asr_cli.train.task import Delivered, Example
-from asr_cli.train.tokens import Speller
 
 AHEAD = 4  # batches that each process prepares
 

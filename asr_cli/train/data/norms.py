@@ -7,8 +7,8 @@ from torch import Tensor
 
 from asr_cli.errors import AsrError, UsageError
 from asr_cli.features.cmvn import Cmvn
-from asr_cli.train.augment import read_samples
-from asr_cli.train.data import Recordings
+from asr_cli.train.data.augment import read_samples
+from asr_cli.train.data.corpus import Recordings
 
 LEAST = 1e-3  # of a deviation: a bin that is always the same says nothing
 

@@ -15,10 +15,10 @@ from asr_cli.models.paraformer import Paraformer
 from asr_cli.models.paraformer_contextual import ContextualDecoder, ContextualParaformer
 from asr_cli.nn.rows import Rows
 from asr_cli.nn.sanm import SanmDecoderLayer
-from asr_cli.train.hotwords import Lots, chance_of_torch, insist_width, listed
-from asr_cli.train.paraformer import Aligned, ParaformerBatch, ParaformerTask
-from asr_cli.train.sanm import end, look, remember
 from asr_cli.train.task import Losses
+from asr_cli.train.tasks.hotwords import Lots, chance_of_torch, insist_width, listed
+from asr_cli.train.tasks.paraformer import Aligned, ParaformerBatch, ParaformerTask
+from asr_cli.train.tasks.sanm import end, look, remember
 
 
 class ContextualTask(ParaformerTask):
