@@ -134,6 +134,21 @@ def test_it_goes_on_from_a_checkpoint_and_adds_the_heads_that_are_not_there(tmp_
     assert bat.initialised == frozenset(name for name, _ in plain.net.named_parameters())
 
 
+def test_what_only_training_knows_may_differ_from_the_checkpoints_and_its_sizes_may_not(tmp_path: Path) -> None:
+    known = task(CONFORMER)
+    known.write(tmp_path / "model", known.net.state_dict())
+
+    def begun(**changes: object) -> TransducerTask:
+        settings = known.settings | {"encoder_conf": known.settings["encoder_conf"] | changes}
+        return build(settings, WHERE, known.vocabulary, known.cmvn, tmp_path / "model")
+
+    net = begun(dropout_rate=0.3, default_chunk_size=8).net
+    assert net.config.encoder.dropout_rate == 0.3 and net.config.encoder.default_chunk_size == 8
+    assert torch.equal(net.joiner.out.weight, known.net.joiner.out.weight)
+    with pytest.raises(ModelError, match="holds other weights than its configuration says"):
+        begun(num_blocks=known.settings["encoder_conf"]["num_blocks"] + 1)
+
+
 def test_beside_the_lattice_the_encoder_alone_can_be_told_what_is_said(tmp_path: Path) -> None:
     both, without = (task(RWKV, "Transducer", auxiliary_ctc_weight=weight) for weight in (0.3, 0.0))
     net, batch = both.net.eval(), both.collate(EXAMPLES)

@@ -23,7 +23,7 @@ from asr_cli.features.cmvn import Cmvn
 from asr_cli.features.lfr import LowFrameRate
 from asr_cli.models.bat import BOUNDARIES, CTC, FIRED, Bat, weights_with
 from asr_cli.models.bat_encoders import ConformerEncoder
-from asr_cli.models.bat_folder import read_config, read_folder, read_frontend, write_folder
+from asr_cli.models.bat_folder import load, read_config, read_frontend, write_folder
 from asr_cli.models.bat_search import begin, greedy
 from asr_cli.models.folder import WEIGHTS as WEIGHT_FILES
 from asr_cli.models.folder import file_of, section
@@ -206,11 +206,11 @@ def build(
     heads = heads_of(settings, read_conf(section(settings, "model_conf", path), path))
     if init is None:
         return TransducerTask(Bat(config, heads=heads), settings, path, vocabulary, cmvn)
-    net = read_folder(init, heads=heads).net
+    source = file_of(init, WEIGHT_FILES)
+    net = load(config, source, heads=heads)
     for parameter in net.parameters():
         parameter.data = parameter.data.clone()  # out of the file, which must not follow them
-    source = checkpoint.read(file_of(init, WEIGHT_FILES))
-    there = frozenset(name for name, _ in checkpoint.renamed(source, weights_with(heads)))
+    there = frozenset(name for name, _ in checkpoint.renamed(checkpoint.read(source), weights_with(heads)))
     initialised = frozenset(name for name, _ in net.named_parameters() if name in there)
     return TransducerTask(net, settings, path, vocabulary, cmvn, initialised)
 
