@@ -104,6 +104,7 @@ bench-tiny: $(CORPUS)/.made
 	$(PY) tests/benchmarks/tiny_models.py $(CORPUS) $(MODELS)
 
 # Twenty minutes of a voice that MODEL (bat-tiny) does not know: what it hears of it before and after.
+bench-adapt: MODEL ?= bat-tiny
 bench-adapt: $(CORPUS)/.made
 	OMP_NUM_THREADS=1 $(PY) -m asr train --init-from $(MODEL) --data $(CORPUS)/adapt --valid $(CORPUS)/valid -o out/adapt \
 	  --precision bfloat16 --max-epochs 8 --set batch_seconds=40 --set lr=0.0005 --set warmup_steps=50 --set schedule=cosine

@@ -201,6 +201,18 @@ def test_changes_reach_into_tables_and_lone_names_are_of_train():
     assert found.train.augment.spec is None
 
 
+def test_a_lone_name_is_of_train_though_funasrs_configurations_have_one_like_it(tmp_path):
+    (tmp_path / "r.yaml").write_text("model: Paraformer\nnormalize: null\nseed: 0\n")
+    found = read_recipe(str(tmp_path / "r.yaml"), ["normalize=false", "seed=5", "augment.reverb=0.5"])
+    assert not found.train.normalize and found.train.seed == 5 and found.train.augment.reverb == 0.5
+    assert found.architecture == {"model": "Paraformer", "normalize": None, "seed": 0}
+
+
+@pytest.mark.parametrize("name", ["seaco_decoder_conf", "encoder2_conf", "predictor2_conf"])
+def test_every_part_of_a_checkpoint_can_be_told_something_else(name):
+    assert read_recipe(None, [f"{name}.dropout_rate=0.2"]).architecture == {name: {"dropout_rate": 0.2}}
+
+
 def test_a_recipe_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(NotFoundError, match="did you mean 'paraformer-tiny'"):
         read_recipe("paraformer-tin")
@@ -349,6 +361,13 @@ def test_segments_cut_recordings(tmp_path):
     assert [(one.key, one.start, one.end, one.seconds) for one in found] == [("a", 0, 0.3, 0.3), ("b", 0.3, 0.6, 0.3)]
 
 
+def test_a_line_without_a_text_is_left_out_as_in_a_folder(tmp_path):
+    (tmp_path / "l.jsonl").write_text('{"source": "a.wav", "text": "ba"}\n{"source": "b.wav", "text": null}\n')
+    found, skipped = read_lists([str(tmp_path / "l.jsonl")])
+    assert [one.text for one in found] == ["ba"]
+    assert [(one.key, one.why) for one in skipped] == [("b", "it has no text, as text or target")]
+
+
 def test_an_id_that_comes_twice_is_refused(corpus):
     with pytest.raises(UsageError, match="twice"):
         read_lists([str(corpus), str(corpus)])
@@ -406,6 +425,14 @@ def test_hidden_stripes_are_the_mean_and_never_more_than_their_share():
         assert hidden.all(1).sum() == hidden.any(1).sum() <= 10
         hidden = masked(torch.zeros(50, 80), SpecConfig(freq_masks=1, time_masks=0), mean, random.Random(seed)) == 7
         assert hidden.all(0).sum() == hidden.any(0).sum() <= 27
+
+
+def test_a_noise_that_cannot_be_read_is_told_and_nothing_is_added(tmp_path, caplog):
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    found = Augmenter(AugmentConfig(noise=str(tmp_path), noise_probability=1.0), torch.zeros(80))
+    x = torch.randn(1600)
+    assert torch.equal(found.elsewhere(x, random.Random(0)), x)
+    assert [one for one in caplog.messages if "broken.wav" in one]
 
 
 def test_noise_is_taken_from_a_folder(tmp_path, corpus):

@@ -222,11 +222,13 @@ def test_data_that_is_no_prose_is_refused(books, tmp_path):
     (tmp_path / "bare.txt").write_text("no marks at all and no end\n\n" * 3)
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.jsonl").write_text('{"txt": "x"}\n')
+    (tmp_path / "half.jsonl").write_text('{"text": "so \\ud83d it is."}\n')
     for name, kind, says in (
         ("bare.txt", UsageError, "no text to make a vocabulary|nothing to train"),
         ("empty", InputError, "holds no text"),
         ("gone", InputError, "there is no"),
         ("a.jsonl", UsageError, 'no "text" in it'),
+        ("half.jsonl", UsageError, "its text is not UTF-8"),
     ):
         asked = Run(
             recipe=read_recipe("ct-punc-tiny", QUICK), data=(str(tmp_path / name),), valid=(str(books),),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from asr_cli.errors import UsageError
-from asr_cli.train.architecture import refuse_slips, strangers
+from asr_cli.train.architecture import refuse_slips, strangers, tell_strangers
 from asr_cli.train.config import RECIPES, Recipe, Run, TrainConfig, read_recipe
 from asr_cli.train.loop import train
 from tests.tools.tones import recipe, write_corpus
@@ -54,6 +54,14 @@ def test_the_recipes_that_come_with_the_program_hold_nothing_that_nobody_reads()
 def test_what_is_nearly_right_is_refused(name, meant):
     with pytest.raises(UsageError, match=f"no use for '{name}'; did you mean '{meant}'"):
         refuse_slips(having(**{name: 1}))
+
+
+def test_what_funasr_would_train_with_is_told(caplog):
+    tell_strangers(having(optim_conf={"lr": 0.0005}, seed=7, grad_clip=None, specaug_conf={}))
+    assert caplog.messages == [
+        "'recipe.yaml' has 'optim_conf', 'seed', 'specaug_conf', which FunASR trains with and nobody reads here; say so"
+        " in the section 'train'"
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore::UserWarning:lightning_fabric")

@@ -17,7 +17,7 @@ import yaml
 
 from asr_cli import checkpoint
 from asr_cli.audio.ffmpeg import find_ffmpeg
-from asr_cli.errors import AsrError, DependencyError, ModelError, OutputError, UsageError
+from asr_cli.errors import AsrError, DependencyError, InputError, ModelError, OutputError, UsageError
 from asr_cli.models.paraformer_folder import read_folder
 from asr_cli.train import events
 from asr_cli.train.config import RECIPES, AugmentConfig, Run, SpecConfig, TrainConfig, VocabularyConfig, read_recipe
@@ -308,6 +308,40 @@ def test_a_recording_that_breaks_on_the_way_is_left_out(corpus, tmp_path, caplog
     assert [json.loads(line)["key"] for line in (tmp_path / "run/skipped.jsonl").read_text().splitlines()] == ["u1"]
 
 
+def declared(folder, broken):
+    """A list that says how long its recordings are, so that nobody looks; some of them are none."""
+    data = write_corpus(folder)
+    lines = []
+    for n, line in enumerate((data / "list.jsonl").read_text().splitlines()):
+        lines.append(json.dumps(json.loads(line) | {"duration": 1.2}) + "\n")
+        if n in broken:
+            (data / f"u{n}.wav").write_bytes(b"no sound")
+    (data / "list.jsonl").write_text("".join(lines))
+    return data / "list.jsonl"
+
+
+def test_what_is_validated_with_and_cannot_be_read_is_told(corpus, tmp_path, caplog):
+    out = tmp_path / "run"
+    valid = declared(tmp_path / "some", {1, 4})
+    list(train(dataclasses.replace(run(corpus, out, max_steps=1), valid=(str(valid),))))  # the longest first
+    assert [json.loads(line)["key"] for line in (out / "skipped.jsonl").read_text().splitlines()] == ["u4", "u1"]
+    assert [one for one in caplog.messages if "u4 is left out" in one]
+    none = declared(tmp_path / "none", set(range(8)))
+    with pytest.raises(InputError, match="nothing of what is validated with can be read"):
+        list(train(dataclasses.replace(run(corpus, tmp_path / "anew", max_steps=1), valid=(str(none),))))
+
+
+def test_where_memory_does_not_suffice_it_is_said_what_needs_less(corpus, tmp_path, monkeypatch):
+    from asr_cli.train.tasks import paraformer
+
+    def too_much(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(paraformer, "smoothed_cross_entropy", too_much)
+    with pytest.raises(AsrError, match=r"memory does not suffice for a batch.*train\.batch_seconds"):
+        list(train(run(corpus, tmp_path / "run", max_steps=1)))
+
+
 def test_data_of_which_most_is_unusable_is_refused(corpus, tmp_path):
     data = write_corpus(tmp_path / "data")
     for n in range(7):
@@ -343,6 +377,13 @@ def test_fine_tuning_begins_where_the_checkpoint_is(learned, corpus, tmp_path):
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert "decoder" in moved and "encoder" not in moved
     assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in before)
+
+
+def test_a_checkpoint_that_cannot_be_trained_as_it_is_told_is_named_itself(learned, corpus, tmp_path):
+    model = learned[0] / "model"
+    found = run(corpus, tmp_path / "run", init=model)
+    found = dataclasses.replace(found, recipe=dataclasses.replace(found.recipe, architecture={}, path=Path("-")))
+    assert found.described == model and run(corpus, tmp_path / "other", init=model).described.suffix == ".yaml"
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(learned, corpus, tmp_path):
@@ -620,7 +661,7 @@ def test_a_state_is_spoken_of_where_there_is_one(corpus, tmp_path, monkeypatch):
     from asr_cli.train.tasks import paraformer
 
     monkeypatch.setattr(paraformer, "smoothed_cross_entropy", lambda logits, *_: logits.sum() * torch.nan)
-    with pytest.raises(AsrError, match=r"look at those recordings$"):
+    with pytest.raises(AsrError, match=r"and a lower train\.lr$"):
         list(train(run(corpus, tmp_path / "run", longest_streak=2)))
 
 

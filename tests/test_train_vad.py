@@ -168,6 +168,14 @@ def test_as_likely_speech_as_not_is_where_the_endpointer_decides():
             assert (1 - silence >= silence**options.speech_2_noise_ratio + options.threshold) == is_speech
 
 
+def test_a_command_for_the_shell_is_refused_with_what_to_do(tmp_path):
+    folder = write_talks(tmp_path / "data", 1)
+    (folder / "wav.scp").write_text("r0 sox a.flac -t wav - |\n")
+    asked = run(folder, tmp_path / "run")
+    with pytest.raises(UsageError, match="'r0' is a command for the shell, and training reads files"):
+        find_material(asked, asked.recipe.architecture).read(asked.data)
+
+
 def test_segments_of_speech_may_overlap_and_go_on_to_the_end(tmp_path):
     folder = write_talks(tmp_path / "data", 1)
     (folder / "segments").write_text("a r0 1 3\nb r0 2.5 4\nc r0 7 -1\n")

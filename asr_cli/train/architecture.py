@@ -23,6 +23,10 @@ PARTS = (
     "dataset", "optim", "scheduler", "train",
 )  # fmt: skip
 NAMES = (*PARTS, *(f"{name}_conf" for name in PARTS), "token_list", "punctuation")
+FUNASRS_TRAINING = (
+    "train_conf", "optim", "optim_conf", "scheduler", "scheduler_conf", "dataset_conf", "specaug_conf", "grad_clip",
+    "accum_grad", "max_epoch",
+)  # fmt: skip
 NEAR = 0.8
 # Whose weights begin another one, beside its own: streaming and not, a Paraformer has the same.
 KIN = {"asr_cli.train.tasks.paraformer_streaming:build": "asr_cli.train.tasks.paraformer:build"}
@@ -67,10 +71,17 @@ def refuse_slips(recipe: Recipe) -> None:
 
 
 def tell_strangers(recipe: Recipe) -> None:
-    """Names that nobody knows, in a line; FunASR's own are passed over without one."""
+    """Names that nobody knows, in a line; of FunASR's own, those that say how it is to train."""
     names = ", ".join(map(repr, strangers(recipe)))
     if names:
         log.warning("%r has no use for %s; nobody will read that", str(recipe.path), names, extra={"code": "W-UNUSED"})
+    own = (*FUNASRS_TRAINING, *(one.name for one in fields(TrainConfig)))
+    names = ", ".join(repr(name) for name, value in recipe.architecture.items() if name in own and value is not None)
+    if names:
+        log.warning(
+            "%r has %s, which FunASR trains with and nobody reads here; say so in the section 'train'",
+            str(recipe.path), names, extra={"code": "W-UNUSED"},
+        )  # fmt: skip
 
 
 def strangers(recipe: Recipe) -> list[str]:

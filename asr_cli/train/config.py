@@ -21,8 +21,8 @@ KINDS = ("auto", "char", "word", "mixed", "bpe")
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 TRAIN = "train"
 # The tables of a checkpoint's configuration.
-CONFS = ("model_conf", "encoder_conf", "decoder_conf", "joint_network_conf", "predictor_conf", "frontend_conf",
-         "tokenizer_conf")  # fmt: skip
+CONFS = ("model_conf", "encoder_conf", "encoder2_conf", "decoder_conf", "decoder2_conf", "seaco_decoder_conf",
+         "joint_network_conf", "predictor_conf", "predictor2_conf", "frontend_conf", "tokenizer_conf")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,11 @@ class Run:
     nodes: int = 1
     precision: str = "float32"
 
+    @property
+    def described(self) -> Path:
+        """Where it stands what model this is, for messages."""
+        return self.recipe.path if self.init is None or self.recipe.architecture else self.init
+
 
 def read_recipe(name: str | None, changes: Sequence[str] = ()) -> Recipe:
     """A recipe from a file or by name, with changes such as "train.lr=0.002". No name: nothing but the changes."""
@@ -191,7 +196,9 @@ def change_setting(settings: dict[str, Any], change: str) -> None:
     if not equals or not last or not all(tables):
         raise UsageError(f"--set {change!r} is no setting; write name=value, such as lr=0.001")
     first = tables[0] if tables else last
-    if first != TRAIN and first not in settings:
+    if not tables and first in [one.name for one in fields(TrainConfig)]:
+        tables = [TRAIN]  # though FunASR's configurations may have one of that name
+    elif first != TRAIN and first not in settings:
         tables = [*place_of(first, settings, change), *tables]
     for table in tables:
         settings = settings.setdefault(table, {})

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from asr_cli.errors import AsrError, InputError, ModelError, OutputError, UsageError
+from asr_cli.longform.halve import is_out_of_memory
 from asr_cli.train import state
 from asr_cli.train.architecture import tell_strangers
 from asr_cli.train.average import Kept, average, keep, tidy
@@ -68,10 +69,16 @@ def train(run: Run, *, stop: threading.Event | None = None) -> Iterator[Event]:
 
 @contextmanager
 def together(n_processes: int) -> Iterator[None]:
-    """When one of several processes ends with an error, the others, which wait for it, are not at fault."""
+    """Of what ends a run and is nobody's mistake, a sentence. When one of several processes ends with an error, the
+    others, which wait for it, are not at fault."""
     try:
         yield
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise AsrError(
+                "memory does not suffice for a batch; begin anew with --overwrite and a lower train.batch_seconds (and"
+                " as much more train.accumulate)"
+            ) from error
         if n_processes == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
             raise
         raise AsrError("another process of this run has ended, and says why; the same command goes on") from error
@@ -169,8 +176,8 @@ class Trainer:
             return InputError(f"nothing of {steps} could be read; see {str(self.out / SKIPPED)!r}")
         saved = ": the state of before is saved" if (self.out / STATE).is_file() else ""
         return AsrError(
-            f"the gradients of {steps} were no numbers, the last ones on {', '.join(keys[:5])}; lower train.lr, or look"
-            f" at those recordings{saved}"
+            f"the gradients of {steps} were no numbers, the last ones on {', '.join(keys[:5])}; look at those"
+            f" recordings, or begin anew with --overwrite and a lower train.lr{saved}"
         )
 
     def tell(self, skipped: Sequence[Skipped]) -> None:
@@ -218,7 +225,7 @@ class Trainer:
     def verdict(self) -> Verdict:
         torch.manual_seed(self.config.seed)
         try:
-            return validate(self.fabric, self.task, self.valid, self.material)
+            return validate(self.fabric, self.task, self.valid, self.material, self.tell)
         except ModelError as error:  # which speaks of weights that somebody else made
             raise AsrError(
                 f"after step {self.progress.step} the model computes what is no number; lower train.lr, and begin anew"

@@ -60,7 +60,7 @@ def prepare(run: Run) -> None:
                 " another folder with -o"
             )
         settings = architecture(run)
-        find_material_class(settings, run.recipe.path)  # which says what cannot be trained
+        find_material_class(settings, run.described)  # which says what cannot be trained
         beginning = run.out / BEGINNING
         shutil.rmtree(beginning, ignore_errors=True)
         beginning.mkdir(parents=True)

@@ -1,12 +1,14 @@
 """What weights are worth on data they have not seen."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from asr_cli.errors import InputError
+from asr_cli.train.data.lists import Skipped
 from asr_cli.train.data.material import Material
 from asr_cli.train.task import Delivered, Task
 
@@ -24,13 +26,22 @@ class Verdict:
     sample: tuple[str, str]
 
 
-def validate(fabric: "Fabric", task: Task, batches: Iterable[Delivered], material: Material) -> Verdict:
-    """On all processes together. The net is in training mode again afterwards."""
+def validate(
+    fabric: "Fabric",
+    task: Task,
+    batches: Iterable[Delivered],
+    material: Material,
+    tell: Callable[[Sequence[Skipped]], None],
+) -> Verdict:
+    """On all processes together. The net is in training mode again afterwards. tell: is given what cannot be read.
+    InputError: nothing can."""
+    skipped: list[Skipped] = []
     sums = torch.zeros(2 + material.n_numbers, dtype=torch.float64)  # loss, weight, what the material counts
     sample = None
     task.net.eval()
     with torch.no_grad():
         for one in batches:
+            skipped += one.skipped
             if one.batch is None:
                 continue
             batch = one.batch.to(fabric.device)
@@ -42,8 +53,11 @@ def validate(fabric: "Fabric", task: Task, batches: Iterable[Delivered], materia
             sample = sample or counted.sample
     task.net.train()
     loss, weight, *numbers = reduced(fabric, sums).tolist()
+    tell(skipped)
+    if not weight:
+        raise InputError("nothing of what is validated with can be read; see why in skipped.jsonl, and mend --valid")
     rate, parts = material.rate(numbers)
-    return Verdict(loss / max(weight, 1.0), rate, parts, sample or ("", ""))
+    return Verdict(loss / weight, rate, parts, sample or ("", ""))
 
 
 def reduced(fabric: "Fabric", sums: Tensor) -> Tensor:

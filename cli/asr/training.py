@@ -129,7 +129,8 @@ class Screen:
     def stepped(self, event: "Stepped") -> str:
         if event.is_skipped:
             self._n_skipped += 1
-            return f"step {event.step} is left out: its gradient is no number ({self._n_skipped} so far)"
+            why = "its gradient is no number" if event.parts else "nothing of it could be read"
+            return f"step {event.step} is left out: {why} ({self._n_skipped} so far)"
         if self._before is not None:  # else it has taken up what came before it, too
             self._audio += event.audio
             self._seconds += event.elapsed - self._before

@@ -4,6 +4,7 @@ All chance comes from a `random.Random` that is given, so what happens depends o
 10 ms, M mel bins.
 """
 
+import logging
 import random
 from functools import lru_cache
 
@@ -13,8 +14,11 @@ from torch import Tensor
 from asr_cli.audio import SAMPLE_RATE
 from asr_cli.audio.files import read_blocks
 from asr_cli.audio.inputs import inside
+from asr_cli.errors import AsrError
 from asr_cli.synthesis.scenes import convolve
 from asr_cli.train.config import AugmentConfig, SpecConfig
+
+log = logging.getLogger("asr")
 
 BLOCK_SECONDS = 30.0
 NOISES_KEPT = 32  # recordings of noise in memory
@@ -74,7 +78,12 @@ def in_room(x: Tensor, chance: random.Random) -> Tensor:
 
 @lru_cache(NOISES_KEPT)
 def read_noise(source: str) -> Tensor:
-    return read_samples(source)
+    """Nothing, if it cannot be read: one file among many is no reason to end."""
+    try:
+        return read_samples(source)
+    except AsrError as error:
+        log.warning("there is a noise that cannot be added: %s", error, extra={"code": "W-SKIPPED"})
+        return torch.zeros(0)
 
 
 def noisy(x: Tensor, noise: Tensor, snr: float, chance: random.Random) -> Tensor:

@@ -67,7 +67,7 @@ def read_lists(names: Sequence[str]) -> tuple[list[Listed], list[Skipped]]:
     found: dict[str, Listed] = {}
     skipped: list[Skipped] = []
     for name in names:
-        for one in read_folder(name, skipped) if os.path.isdir(name) else read_json(name):  # noqa: PTH112
+        for one in (read_folder if os.path.isdir(name) else read_json)(name, skipped):  # noqa: PTH112
             if one.item.key in found:
                 before = found[one.item.key].item.origin
                 raise UsageError(
@@ -117,7 +117,7 @@ def read_table(path: Path) -> dict[str, str]:
     return found
 
 
-def read_json(name: str) -> Iterator[Listed]:
+def read_json(name: str, skipped: list[Skipped]) -> Iterator[Listed]:
     folder = folder_of(name)
     for n_line, line in lines(name):
         origin = place_of(name, n_line)
@@ -125,9 +125,10 @@ def read_json(name: str) -> Iterator[Listed]:
         source = source_of(record, origin)
         start, end = span_of(record, origin)
         text = first(record, TEXTS)
-        if not isinstance(text, str):
-            raise UsageError(f"{origin}: there is no text in it; write one as {' or '.join(TEXTS[:2])}")
         key = key_of(record, origin) or made_key(record, source)
+        if not isinstance(text, str):
+            skipped.append(Skipped(key, f"it has no text, as {' or '.join(TEXTS[:2])}"))
+            continue
         item = Item(key, placed(source, folder), "", start, end, origin=origin)
         yield Listed(item, text, number(record.get("duration")))
 

@@ -83,5 +83,5 @@ class Material(Protocol):
 
 
 def find_material(run: Run, settings: Mapping[str, Any]) -> Material:
-    made: Material = find_material_class(settings, run.recipe.path)(run, settings)
+    made: Material = find_material_class(settings, run.described)(run, settings)
     return made

@@ -21,7 +21,7 @@ from asr_cli.punctuation.dictionary import chinese_cutter
 from asr_cli.punctuation.weights import CONFIGS, DICTIONARY, read_vocabulary
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.train.config import Run
-from asr_cli.train.data.lists import Skipped
+from asr_cli.train.data.lists import Skipped, is_text
 from asr_cli.train.data.marks import labels_of, paragraphs_of, tokens_and_marks
 from asr_cli.train.data.material import Counted
 from asr_cli.train.data.tokens import build_tokens
@@ -115,7 +115,7 @@ class MarkedProse:
     def build(self) -> PunctuatorTask:
         self.vocabulary = Vocabulary.from_file(self.run.out / TOKENS)
         self.n_tokens = len(self.vocabulary)
-        task = build(self.settings, self.run.recipe.path, self.vocabulary, self.run.init)
+        task = build(self.settings, self.run.described, self.vocabulary, self.run.init)
         self.marks = task.net.config.punc_list
         self.labels = labels_of(self.marks)
         self.n_numbers = 3 * len(self.marks)
@@ -278,4 +278,6 @@ def text_in(record: Mapping[str, Any], origin: str) -> str:
     text = record.get("text")
     if not isinstance(text, str):
         raise UsageError(f'{origin}: there is no "text" in it; write the punctuated text there')
+    if not is_text(text):
+        raise UsageError(f"{origin}: its text is not UTF-8; write it anew, half a character cannot be learned")
     return text

@@ -25,7 +25,7 @@ from asr_cli.models.write_folder import mvn
 from asr_cli.train.config import Run
 from asr_cli.train.data.augment import Augmenter, faster, read_samples
 from asr_cli.train.data.corpus import Recordings
-from asr_cli.train.data.lists import Listed, Skipped, measured, number, read_table
+from asr_cli.train.data.lists import Listed, Skipped, measured, no_command, number, read_table
 from asr_cli.train.data.material import Counted
 from asr_cli.train.data.norms import measure, stacked
 from asr_cli.train.data.transcripts import MVN
@@ -123,7 +123,7 @@ class SpeechSpans:
 
     def build(self) -> DetectorTask:
         cmvn = Cmvn.from_file(self.run.out / MVN)
-        return build(self.settings, self.run.recipe.path, cmvn, self.run.init)
+        return build(self.settings, self.run.described, cmvn, self.run.init)
 
     def refusal(self, record: Recording, task: DetectorTask) -> str | None:
         if record.seconds < self.config.min_seconds:
@@ -234,7 +234,7 @@ def read_folder(name: str) -> tuple[list[Listed], dict[str, list[Span]]]:
             " recordings without any are taken for noise"
         )
     durations = read_table(folder / "reco2dur") if (folder / "reco2dur").is_file() else {}
-    items = list(read_scp(str(folder / "wav.scp"), allow_pipes=False))
+    items = list(map(no_command, read_scp(str(folder / "wav.scp"), allow_pipes=True)))
     speech = read_segments(folder / "segments", items) if (folder / "segments").is_file() else {}
     return [Listed(item, "", number(durations.get(item.key))) for item in items], speech
 

@@ -42,7 +42,7 @@ class Transcripts:
 
     def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
         self.run, self.settings, self.config = run, settings, run.recipe.train
-        self.conf = frontend(settings, run.recipe.path)
+        self.conf = frontend(settings, run.described)
         self.n_tokens: int | None = None
 
     @property
@@ -89,7 +89,7 @@ class Transcripts:
         return self.conf.n_mels
 
     def build(self) -> RecognizerTask:
-        out, path = self.run.out, self.run.recipe.path
+        out, path = self.run.out, self.run.described
         self.vocabulary = Vocabulary.from_file(out / TOKENS)
         self.speller = Speller(self.vocabulary)
         self.n_tokens = len(self.vocabulary)
