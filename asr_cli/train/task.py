@@ -79,11 +79,31 @@ class Task(Protocol):
         """A folder in FunASR's layout that `asr` loads. tensors: as of `net.state_dict()`."""
 
 
-class RecognizerTask(Task, Protocol):
-    """A recogniser in training."""
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Which utterances a recogniser can be trained on. frame: how many frames of 10 ms become one that carries a token;
+    bias: end tokens behind each text."""
 
-    def refusal(self, n_frames: int, ids: Sequence[int]) -> str | None:
-        """Why an utterance of so many 10 ms frames cannot be trained on with these ids, if it cannot."""
+    frame: int
+    bias: int = 0
+
+    def __call__(self, n_frames: int, ids: Sequence[int]) -> str | None:
+        n_tokens, n_heard = len(ids) + self.bias, -(-n_frames // self.frame)
+        if not ids:
+            return "its text has no tokens"
+        if n_tokens <= n_heard:
+            return None
+        return f"its text has {n_tokens} tokens and its sound only {n_heard} frames of {10 * self.frame} ms"
+
+
+class RecognizerTask(Task, Protocol):
+    """A recogniser in training.
+
+    refusal: of so many 10 ms frames and these ids, why such an utterance cannot be trained on, if it cannot. Called in
+    other processes, as `collate`.
+    """
+
+    refusal: Fit
 
     def transcribe(self, batch: Any) -> list[list[int]]:
         """The ids of each utterance, the likeliest at each place, in the order of the batch's examples."""
@@ -125,13 +145,6 @@ MATERIALS = {
     "targetdelay": "asr_cli.train.data.prose_marks:MarkedProse",
     "vadrealtime": "asr_cli.train.data.prose_marks:MarkedProse",
 }
-
-
-def misfit(n_tokens: int, n_heard: int, frame_ms: int) -> str | None:
-    """Why a text of so many tokens cannot be learned from so many frames of sound, if it cannot."""
-    if n_tokens <= n_heard:
-        return None
-    return f"its text has {n_tokens} tokens and its sound only {n_heard} frames of {frame_ms} ms"
 
 
 def find_builder(settings: Mapping[str, Any], path: Path) -> Builder:

@@ -25,7 +25,7 @@ from asr_cli.models.write_folder import write_folder
 from asr_cli.nn.cif import integrate, integrate_and_fire
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.task import Example, Losses, misfit
+from asr_cli.train.task import Example, Fit, Losses
 from asr_cli.train.tasks.ctc import ctc_loss
 from asr_cli.train.tasks.model_conf import insist_share, read_model_conf
 from asr_cli.train.tasks.paraformer_weights import begin_with, published
@@ -122,15 +122,8 @@ class ParaformerTask:
             section(settings, "decoder_conf", path), "self_attention_dropout_rate", path
         )
         frontend = read_frontend(settings, path)
-        self.lfr_n = frontend.lfr_n
+        self.refusal = Fit(frontend.lfr_n, self.conf.predictor_bias)
         self.collate = Collate(cmvn, LowFrameRate(frontend.lfr_m, frontend.lfr_n), self.conf.predictor_bias)
-
-    def refusal(self, n_frames: int, ids: Sequence[int]) -> str | None:
-        n_rows = -(-n_frames // self.lfr_n)
-        n_tokens = len(ids) + self.conf.predictor_bias
-        if n_tokens == 0:
-            return "its text has no tokens"
-        return misfit(n_tokens, n_rows, 10 * self.lfr_n)
 
     def losses(self, batch: ParaformerBatch, net: nn.Module) -> Losses:
         assert isinstance(net, Paraformer)
@@ -219,6 +212,8 @@ class ParaformerTask:
             # Of each utterance the places that drew the lowest numbers are shown.
             drawn = torch.rand(tokens.mask.shape, device=ids.device).masked_fill(~tokens.mask, 2.0)
             shown = tokens.unpadded(drawn.argsort(1).argsort(1) < n_shown.unsqueeze(1))
+        # Weights in fewer bits are kept for the second look, and older torch's would lead no gradient back from there.
+        torch.clear_autocast_cache()
         return torch.where(shown.unsqueeze(1), net.embed(ids).to(embeds.dtype), embeds), right.sum()
 
     def decode(self, net: Paraformer, aligned: Aligned, embeds: Tensor) -> Tensor:

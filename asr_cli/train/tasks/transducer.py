@@ -33,7 +33,7 @@ from asr_cli.nn.transducer import BLANK
 from asr_cli.nn.transducer_lattice import Band, around, whole
 from asr_cli.nn.transducer_loss import transducer_loss
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.task import Example, Losses, misfit
+from asr_cli.train.task import Example, Fit, Losses
 from asr_cli.train.tasks.ctc import ctc_loss
 from asr_cli.train.tasks.model_conf import insist_share, read_model_conf
 
@@ -111,14 +111,8 @@ class TransducerTask:
         self.conf = read_conf(section(settings, "model_conf", path), path)
         self.is_banded = BOUNDARIES in heads_of(settings, self.conf)
         frontend = read_frontend(settings, path)
-        self.frame_shift = frontend.lfr_n * net.encoder.frame_shift
+        self.refusal = Fit(frontend.lfr_n * net.encoder.frame_shift)
         self.collate = Collate(cmvn, LowFrameRate(frontend.lfr_m, frontend.lfr_n))
-
-    def refusal(self, n_frames: int, ids: Sequence[int]) -> str | None:
-        n_heard = -(-n_frames // self.frame_shift)
-        if not ids:
-            return "its text has no tokens"
-        return misfit(len(ids), n_heard, 10 * self.frame_shift)
 
     def losses(self, batch: TransducerBatch, net: nn.Module) -> Losses:
         assert isinstance(net, Bat)

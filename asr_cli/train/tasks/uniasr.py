@@ -31,7 +31,7 @@ from asr_cli.nn.chunk import Chunks, cut
 from asr_cli.nn.cif import integrate
 from asr_cli.nn.rows import Rows
 from asr_cli.text.vocabulary import Vocabulary
-from asr_cli.train.task import Losses, misfit
+from asr_cli.train.task import Fit, Losses
 from asr_cli.train.tasks.model_conf import insist_share, read_model_conf
 from asr_cli.train.tasks.paraformer import Collate, ParaformerBatch, smoothed_cross_entropy
 from asr_cli.train.tasks.sanm import Dropout, attend, encode_on, read_dropout
@@ -76,14 +76,8 @@ class UniAsrTask:
         self.conf = read_conf(section(settings, "model_conf", path), path)
         self.dropouts = tuple(read_dropouts(settings, number, path) for number in ("", "2"))
         frontend = read_frontend(settings, path)
-        self.frame_shift = frontend.lfr_n
+        self.refusal = Fit(frontend.lfr_n * STRIDE, bias=1)
         self.collate = Collate(cmvn, LowFrameRate(frontend.lfr_m, frontend.lfr_n), bias=1)
-
-    def refusal(self, n_frames: int, ids: Sequence[int]) -> str | None:
-        n_heard = -(-n_frames // (self.frame_shift * STRIDE))
-        if not ids:
-            return "its text has no tokens"
-        return misfit(len(ids) + 1, n_heard, 10 * self.frame_shift * STRIDE)
 
     def losses(self, batch: ParaformerBatch, net: nn.Module) -> Losses:
         assert isinstance(net, UniAsr)
