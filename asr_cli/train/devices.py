@@ -3,12 +3,15 @@
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
 
-from asr_cli.errors import DependencyError, UsageError
+from asr_cli.errors import AsrError, DependencyError, UsageError
+from asr_cli.longform.halve import is_out_of_memory
 from asr_cli.train.config import PRECISIONS, Run
 
 if TYPE_CHECKING:
@@ -81,3 +84,20 @@ def kind_of(device: str) -> str:
     if device == "mps" and not torch.backends.mps.is_available():
         raise DependencyError("there is no Apple GPU here; use --device cpu")
     return device
+
+
+@contextmanager
+def together(n_processes: int) -> Iterator[None]:
+    """Of what ends a run and is nobody's mistake, a sentence. When one of several processes ends with an error, the
+    others, which wait for it, are not at fault."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise AsrError(
+                "memory does not suffice for a batch; begin anew with --overwrite and a lower train.batch_seconds (and"
+                " as much more train.accumulate)"
+            ) from error
+        if n_processes == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+            raise
+        raise AsrError("another process of this run has ended, and says why; the same command goes on") from error

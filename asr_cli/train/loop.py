@@ -8,14 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from asr_cli.errors import AsrError, InputError, ModelError, OutputError, UsageError
-from asr_cli.longform.halve import is_out_of_memory
 from asr_cli.train import state
 from asr_cli.train.architecture import tell_strangers
 from asr_cli.train.average import Kept, average, keep, tidy
@@ -23,7 +22,7 @@ from asr_cli.train.config import Run
 from asr_cli.train.data.batches import Order, divide
 from asr_cli.train.data.corpus import loader
 from asr_cli.train.data.lists import Skipped, add_skipped, read_skipped
-from asr_cli.train.devices import is_first, make_fabric, require_packages
+from asr_cli.train.devices import is_first, make_fabric, require_packages, together
 from asr_cli.train.events import Event, Finished, Saved, Started, Stepped, Validated
 from asr_cli.train.lock import alone_in
 from asr_cli.train.optimizer import freeze, learning_rate
@@ -67,23 +66,6 @@ def train(run: Run, *, stop: threading.Event | None = None) -> Iterator[Event]:
                     yield event
 
 
-@contextmanager
-def together(n_processes: int) -> Iterator[None]:
-    """Of what ends a run and is nobody's mistake, a sentence. When one of several processes ends with an error, the
-    others, which wait for it, are not at fault."""
-    try:
-        yield
-    except RuntimeError as error:
-        if is_out_of_memory(error):
-            raise AsrError(
-                "memory does not suffice for a batch; begin anew with --overwrite and a lower train.batch_seconds (and"
-                " as much more train.accumulate)"
-            ) from error
-        if n_processes == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
-            raise
-        raise AsrError("another process of this run has ended, and says why; the same command goes on") from error
-
-
 class Trainer:
     """One run on one process."""
 
@@ -96,7 +78,7 @@ class Trainer:
         self.task = self.material.build()
         self.items, self.valid_items = (self.material.items(one) for one in (prepared.train, prepared.valid))
         freeze(self.task.net, run.freeze)
-        self.stepper = Stepper(fabric, self.task, self.config)
+        self.stepper = Stepper(fabric, self.task, self.config, self.spare)
         self.progress = Progress()
         self.told = read_skipped(self.out / SKIPPED)
         sizes = [one.size for one in self.items]
@@ -114,7 +96,7 @@ class Trainer:
         why = self.limits.reached(self.progress, len(self.order.steps(self.progress.epoch)))
         if not why:
             why = yield from self.learn()
-        if why != STOPPED and not self.progress.kept:  # it was stopped before, at the step that is its last now
+        if why != STOPPED and self.progress.validated != self.progress.step:  # it was stopped there before
             yield self.validate()
             yield self.save()
         if self.log is not None:
@@ -156,9 +138,11 @@ class Trainer:
         progress.step += 1
         progress.position += 1
         rate = learning_rate(progress.step, config, self.limits.steps)
-        found = self.stepper.step(progress.step, rate, delivered, stop=self.stop.is_set())
+        found = self.stepper.step(
+            progress.step, rate, delivered, stop=self.stop.is_set(), clock=lambda: time.monotonic() - began
+        )
         progress.streak = 0 if found.is_usable else progress.streak + 1
-        progress.elapsed = time.monotonic() - began
+        progress.elapsed = found.elapsed
         parts = dict(found.means)
         stepped = Stepped(
             step=progress.step, epoch=progress.epoch, loss=parts.pop("loss", float("nan")), parts=parts,
@@ -200,6 +184,7 @@ class Trainer:
     def validate(self) -> Validated:
         """Measure the weights, or their running average, and keep them if they are among the best."""
         net, ema, progress = self.task.net, self.stepper.ema, self.progress
+        progress.validated = progress.step
         raw = {name: tensor.clone() for name, tensor in net.state_dict().items()} if ema else None
         if ema is not None:
             net.load_state_dict(ema.tensors)
@@ -290,6 +275,15 @@ class Trainer:
             n_parameters=sum(one.numel() for one in self.task.net.parameters() if one.requires_grad),
             device=name, n_processes=fabric.world_size,
         )  # fmt: skip
+
+    def spare(self) -> Any:
+        """A batch of one, of the first that can be read."""
+        corpus = self.material.corpus(self.task, self.items, by_chance=False)
+        for index in range(len(self.items)):
+            one = corpus[0, index]
+            if not isinstance(one, Skipped):
+                return self.task.collate([one])
+        raise InputError("nothing of the data can be read any more; look whether it is still there")
 
     def train_batches(self) -> Iterator[Delivered]:
         """From where the run stands, for ever."""

@@ -16,7 +16,8 @@ USUAL_EPOCHS = 50  # where nobody says when to end
 class Progress:
     """How far it has come: all of it is in the state file. position: steps of the epoch that are done.
 
-    elapsed: seconds. since_best: validations. streak: steps in a row without a usable gradient.
+    elapsed: seconds. since_best: validations. streak: steps in a row without a usable gradient. validated: the last
+    step after which it was.
     """
 
     step: int = 0
@@ -25,6 +26,7 @@ class Progress:
     elapsed: float = 0.0
     since_best: int = 0
     streak: int = 0
+    validated: int = -1
     kept: list[Kept] = field(default_factory=list)
 
     def as_state(self) -> dict[str, Any]:

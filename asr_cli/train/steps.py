@@ -1,15 +1,15 @@
 """One step of the optimizer, over batches on any number of devices."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from asr_cli.errors import InputError
 from asr_cli.train.average import Ema
 from asr_cli.train.config import TrainConfig
 from asr_cli.train.optimizer import make_optimizer, set_rate
@@ -23,12 +23,14 @@ SCALED = "16-mixed"  # a precision whose gradients are infinite now and then, an
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a step came to, on all devices together. gradient: its norm; audio: seconds; asked: somebody is to stop."""
+    """What a step came to, on all devices together. gradient: its norm; audio: seconds; asked: somebody is to stop;
+    elapsed: seconds, the mean of their clocks, so that all know the same."""
 
     means: Mapping[str, float]
     gradient: float
     audio: float
     asked: bool
+    elapsed: float
 
     @property
     def is_usable(self) -> bool:
@@ -60,18 +62,21 @@ class Parcel:
 class Stepper:
     """A net that learns: its optimizer, and the running average of its weights."""
 
-    def __init__(self, fabric: "Fabric", task: Task, config: TrainConfig) -> None:
-        self.fabric, self.config, self.net = fabric, config, task.net
+    def __init__(self, fabric: "Fabric", task: Task, config: TrainConfig, spare: Callable[[], Any]) -> None:
+        """spare: gives a batch that can be computed with."""
+        self.fabric, self.config, self.net, self.spare = fabric, config, task.net, cache(spare)
         self.net.train()
         optimizer = make_optimizer(task, config, fused=fabric.device.type == "cuda")
         self.objective, self.optimizer = fabric.setup(Objective(task), optimizer)
         self.ema = Ema(self.net, config.ema) if config.ema else None
         self.exact = torch.float32 if fabric.device.type == "mps" else torch.float64
-        self.stand_in: Any = None
         self.scales = getattr(fabric._precision, "precision", None) == SCALED
 
-    def step(self, number: int, rate: float, delivered: Sequence[Delivered], *, stop: bool) -> Outcome:
-        """number: of the step; rate: its learning rate; stop: whether this process is asked to."""
+    def step(
+        self, number: int, rate: float, delivered: Sequence[Delivered], *, stop: bool, clock: Callable[[], float]
+    ) -> Outcome:
+        """number: of the step; rate: its learning rate; stop: whether this process is asked to; clock: the seconds that
+        it has been at work."""
         set_rate(self.optimizer, rate)
         self.objective.train()
         sums: dict[str, Tensor] = {}
@@ -89,22 +94,20 @@ class Stepper:
             for name, value in {"loss": total, **parts}.items():
                 sums[name] = sums.get(name, 0) + value.detach().to(self.exact) * (n * counts)
         seconds = sum(one.seconds for one in delivered)
-        return self.conclude(number, sums, weight, seconds, stop)
+        return self.conclude(number, sums, [weight, seconds, float(stop), clock()])
 
     def batch_of(self, one: Delivered) -> tuple[Any, float]:
         """The batch, and whether it counts. Where other processes wait for this one's gradients, a batch of which
-        nothing could be read is stood in for by an earlier one that counts nothing."""
+        nothing could be read is stood in for by another one that counts nothing."""
         if one.batch is not None:
-            self.stand_in = one.batch if self.fabric.world_size > 1 else None
             return one.batch, 1.0
-        if self.fabric.world_size > 1 and self.stand_in is None:
-            raise InputError(f"nothing of the first batch can be read, such as {one.skipped[0].why}; check the data")
-        return self.stand_in, 0.0
+        return (self.spare(), 0.0) if self.fabric.world_size > 1 else (None, 0.0)
 
-    def conclude(self, number: int, sums: Mapping[str, Tensor], weight: float, seconds: float, stop: bool) -> Outcome:
-        """Follow the gradients, of which there is a sum over `weight` things here. The device is waited for once."""
+    def conclude(self, number: int, sums: Mapping[str, Tensor], own_numbers: Sequence[float]) -> Outcome:
+        """Follow the gradients, of which there is a sum over so many things here: the first of the numbers, which are
+        followed by the seconds of audio, whether to stop, and what the clock says. The device is waited for once."""
         names = sorted(sums)
-        own = torch.tensor([weight, seconds, float(stop)], dtype=self.exact, device=self.fabric.device)
+        own = torch.tensor(own_numbers, dtype=self.exact, device=self.fabric.device)
         means = torch.cat([own, torch.stack([sums[name] for name in names])]) if names else own
         means = self.over_all(means)  # sums still, but over all processes
         gradients = [one.grad for one in self.net.parameters() if one.grad is not None]
@@ -117,9 +120,9 @@ class Stepper:
             )
             assert found is not None, "it is None only where values are clipped, not norms"
             norm = found.to(means)
-        gradient, weight, seconds, asked, *values = torch.cat([norm.view(1), means]).tolist()
+        gradient, weight, seconds, asked, elapsed, *values = torch.cat([norm.view(1), means]).tolist()
         known = {name: value / weight for name, value in zip(names, values, strict=True)} if weight else {}
-        outcome = Outcome(known, gradient, seconds, asked > 0)
+        outcome = Outcome(known, gradient, seconds, asked > 0, elapsed / self.fabric.world_size)
         if gradients and (outcome.is_usable or self.scales):
             self.optimizer.step()
         if outcome.is_usable and self.ema is not None:
