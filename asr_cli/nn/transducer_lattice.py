@@ -51,7 +51,7 @@ def around(said: Tensor, n_frames: Tensor, n_tokens: Tensor, *, back: int, ahead
 
     back, ahead: R_d and R_u, how many tokens the transducer may lag behind the alignment and run ahead of it.
     """
-    wanted = said.detach().double().floor().long() - back
+    wanted = said.detach().floor().long() - back
     return passable(wanted, back + ahead, n_frames, n_tokens)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,10 +212,11 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def add_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
     """All of them, or none where there is no room for all."""
+    torn = "" if ends_well(path) else "\n"
     with path.open("ab", buffering=0) as file:
         n_bytes = file.seek(0, os.SEEK_END)
         try:
-            append(file, "".join(as_line(asdict(one)) for one in skipped).encode(errors="surrogateescape"))
+            append(file, "".join([torn, *(as_line(asdict(one)) for one in skipped)]).encode(errors="surrogateescape"))
         except OSError:
             file.truncate(n_bytes)
             raise
@@ -222,4 +224,19 @@ def add_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
 
 def read_skipped(path: Path) -> set[str]:
     """The keys of what is known to be of no use."""
-    return {one["key"] for one in read_records(path)}
+    found = set()
+    for line in path.read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
+        with suppress(ValueError):  # a line that a power cut tore
+            found.add(json.loads(line)["key"])
+    return found
+
+
+def ends_well(path: Path) -> bool:
+    """Whether nothing tore the last line."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +19,7 @@ from asr_cli.models.folder import file_of, find_file, read_yaml
 from asr_cli.punctuation.dictionary import chinese_cutter
 from asr_cli.punctuation.weights import CONFIGS, DICTIONARY, read_vocabulary
 from asr_cli.text.vocabulary import Vocabulary
+from asr_cli.train import state
 from asr_cli.train.config import Run
 from asr_cli.train.data.lists import Skipped, is_text
 from asr_cli.train.data.marks import labels_of, paragraphs_of, tokens_and_marks
@@ -189,7 +189,9 @@ class MarkedProse:
     def write(self, task: PunctuatorTask, folder: Path, tensors: Mapping[str, Tensor]) -> None:
         task.write(folder, tensors)
         if self.dictionary is not None:
-            shutil.copyfile(self.dictionary, folder / DICTIONARY[1][0])
+            path = folder / DICTIONARY[1][0]
+            with state.kept(path), state.renewed(path) as file:
+                file.write(self.dictionary.read_bytes())
 
 
 @dataclass(frozen=True, slots=True)

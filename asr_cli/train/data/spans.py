@@ -195,10 +195,11 @@ class Windows(Recordings):
             speed = chance.choice(self.augmenter.config.speed)
             samples = self.augmenter.elsewhere(faster(samples, speed), chance)
         features = self.heard(samples)
-        if not len(features):
-            return Skipped(one.recording.key, "it is shorter than one frame, or shorter than it says")
         times = before + (torch.arange(len(features)) * FRAME_SECONDS + MIDDLE) * speed
-        return Window(one.key, features, labels(times, one.recording.speech), (times >= start) & (times < end))
+        counts = (times >= start) & (times < end)
+        if not counts.any():
+            return Skipped(one.recording.key, "it is shorter than one frame, or shorter than it says")
+        return Window(one.key, features, labels(times, one.recording.speech), counts)
 
 
 def labels(times: Tensor, speech: Sequence[Span]) -> Tensor:

@@ -158,11 +158,18 @@ class Speller:
 
 
 def lexicon(texts: Iterable[str], vocabulary: Vocabulary) -> dict[str, list[str]]:
-    """How each word of the texts that is no token is spelled: what FunASR calls a seg_dict."""
+    """What FunASR calls a seg_dict, by which it spells hotwords: the tokens that are a word or character by themselves
+    (what is not in it FunASR does not know), and how each other word of the texts is spelled."""
     speller = Speller(vocabulary)
     found = {}
+    if not vocabulary.sentencepiece:
+        found = {one: [one] for one in vocabulary.tokens if not one.endswith(GOES_ON) and not is_special(one)}
     for word in sorted({word for text in texts for word in words_of(text)}):
         pieces = None if speller.bare(word) in vocabulary else speller.pieces(word)
         if pieces is not None:
             found[word] = pieces
     return found
+
+
+def is_special(token: str) -> bool:
+    return token.startswith("<") and token.endswith(">")

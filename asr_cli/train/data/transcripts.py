@@ -11,8 +11,8 @@ from torch import Tensor
 from asr_cli.checkpoint import known_fields
 from asr_cli.errors import ModelError
 from asr_cli.features.cmvn import Cmvn
-from asr_cli.models.folder import CONFIGS, NORMS, file_of, insist_sizes, read_yaml, section
-from asr_cli.models.paraformer_folder import SAMPLE_RATES, Frontend, read_vocabulary
+from asr_cli.models.folder import CONFIGS, NORMS, file_of, find_file, insist_sizes, read_yaml, section
+from asr_cli.models.paraformer_folder import LEXICONS, SAMPLE_RATES, Frontend, read_vocabulary
 from asr_cli.models.write_folder import mvn
 from asr_cli.scoring.pairs import Pair
 from asr_cli.scoring.score import score
@@ -20,6 +20,7 @@ from asr_cli.scoring.units import Rules
 from asr_cli.text.characters import is_unspaced
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.text.words import Piece, join
+from asr_cli.train import state
 from asr_cli.train.config import Run
 from asr_cli.train.data.augment import Augmenter
 from asr_cli.train.data.corpus import Corpus
@@ -59,6 +60,9 @@ class Transcripts:
         self.make_norms(train, vocabulary)
         words = lexicon((one.text for one in train), vocabulary)
         text = "".join(f"{word} {' '.join(pieces)}\n" for word, pieces in words.items())
+        theirs = find_file(self.run.init, LEXICONS) if self.run.init is not None else None
+        if theirs is not None:  # of a word that is there twice, the last line counts
+            text += theirs.read_text(encoding="utf-8")
         (self.run.out / LEXICON).write_text(text, encoding="utf-8")
 
     def make_vocabulary(self, texts: Sequence[str]) -> Vocabulary:
@@ -136,8 +140,8 @@ class Transcripts:
 
     def write(self, task: RecognizerTask, folder: Path, tensors: Mapping[str, Tensor]) -> None:
         task.write(folder, tensors)
-        if found := (self.run.out / LEXICON).read_text(encoding="utf-8"):
-            (folder / LEXICON).write_text(found, encoding="utf-8")
+        with state.kept(folder / LEXICON), state.renewed(folder / LEXICON) as file:
+            file.write((self.run.out / LEXICON).read_bytes())
 
 
 def frontend(settings: Mapping[str, Any], path: Path) -> Frontend:

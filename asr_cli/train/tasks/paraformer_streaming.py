@@ -173,9 +173,10 @@ class StreamingTask(ParaformerTask):
 
     def said_in(self, scaled: Tensor, tokens: Rows, cuts: Cuts) -> tuple[Tensor, Tensor]:
         """The window in which each token is said (U,), and the one before it in which any is, -1 if none."""
-        ends = scaled.double().cumsum(1)
+        exact = torch.float32 if scaled.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+        ends = scaled.to(exact).cumsum(1)
         places = torch.searchsorted(
-            ends, torch.arange(1, ends.shape[1] + 1, device=ends.device).expand_as(ends).double()
+            ends, torch.arange(1, ends.shape[1] + 1, device=ends.device, dtype=exact).expand_as(ends).contiguous()
         )
         places = places[tokens.owners, tokens.positions].minimum(cuts.heard.counts[tokens.owners] - 1)
         window = cuts.window_of(places, tokens.owners)
