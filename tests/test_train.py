@@ -1,4 +1,5 @@
 import json
+import pickle
 import random
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from asr_cli.train.config import AugmentConfig, SpecConfig, TrainConfig, Vocabul
 from asr_cli.train.data.augment import Augmenter, faster, in_room, masked, noisy
 from asr_cli.train.data.batches import Order, divide, shuffled
 from asr_cli.train.data.corpus import Corpus
-from asr_cli.train.data.lists import measured, read_lists
+from asr_cli.train.data.lists import Skipped, add_skipped, measured, read_lists, read_skipped, write_records
 from asr_cli.train.data.tokens import Speller, build_tokens, lexicon
 from asr_cli.train.data.transcripts import metric_of
 from asr_cli.train.optimizer import learning_rate
@@ -300,8 +301,35 @@ def test_vocabularies_that_mark_beginnings_are_spelled_too():
     assert Speller(vocabulary).ids("hello lo你") == ((1, 2, 3, 4), ())
 
 
+def test_what_other_processes_are_given_holds_no_net():
+    ours = task()
+    corpus = Corpus([], ours.vocabulary, sample_rate=16_000, n_mels=80, refusal=ours.refusal)
+    assert b"asr_cli.models" not in pickle.dumps((corpus, ours.collate))
+
+
+def test_in_fewer_bits_every_weight_that_spells_learns():
+    """The glancing sampler's first look leaves no gradient behind."""
+    ours = task(sampling_ratio=0.5)
+    ours.net.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours.losses(batch(0), ours.net).total.backward()
+    still = [name for name, one in ours.net.named_parameters() if one.grad is None or not one.grad.any()]
+    assert not [name for name in still if name.startswith(("decoder", "output"))], still
+
+
+def test_a_list_of_what_is_left_out_that_a_power_cut_tore_is_read_and_goes_on(tmp_path):
+    path = tmp_path / "skipped.jsonl"
+    write_records(path, [Skipped("a", "it is empty")])
+    path.write_text(path.read_text() + '{"key": "b", "wh')
+    assert read_skipped(path) == {"a"}
+    add_skipped(path, [Skipped("c", "it is empty")])
+    assert read_skipped(path) == {"a", "c"}
+
+
 def test_the_lexicon_says_how_words_are_spelled():
-    assert lexicon(["ab a"], Vocabulary(["a", "a@@", "b"])) == {"ab": ["a@@", "b"]}
+    vocabulary = Vocabulary(["<blank>", "<s>", "a", "a@@", "b", "<unk>"])
+    # FunASR takes what is not in it for unknown, tokens too.
+    assert lexicon(["ab a"], vocabulary) == {"a": ["a"], "b": ["b"], "ab": ["a@@", "b"]}
 
 
 def test_a_vocabulary_too_small_for_its_letters_is_refused():

@@ -23,7 +23,7 @@ from asr_cli.train import events
 from asr_cli.train.config import RECIPES, AugmentConfig, Run, SpecConfig, TrainConfig, VocabularyConfig, read_recipe
 from asr_cli.train.lock import alone_in
 from asr_cli.train.loop import Trainer, train
-from tests.tools.tones import recipe, write_corpus, write_recipe
+from tests.tools.tones import WORDS, recipe, write_corpus, write_recipe
 
 FABRIC = "ignore:.*:DeprecationWarning"
 pytestmark = pytest.mark.filterwarnings(FABRIC, "ignore::UserWarning:lightning_fabric")
@@ -379,6 +379,16 @@ def test_fine_tuning_begins_where_the_checkpoint_is(learned, corpus, tmp_path):
     assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in before)
 
 
+def test_how_a_checkpoint_spells_its_hotwords_is_kept(learned, corpus, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(learned[0] / "model", model)
+    assert (model / "seg_dict").read_text().splitlines() == [f"{word} {word}" for word in sorted(WORDS)]
+    with (model / "seg_dict").open("a") as file:
+        file.write("zebra ba bo\n")
+    list(train(run(corpus, tmp_path / "run", init=model, max_steps=1)))
+    assert (tmp_path / "run/model/seg_dict").read_text().splitlines()[-1] == "zebra ba bo"
+
+
 def test_a_checkpoint_that_cannot_be_trained_as_it_is_told_is_named_itself(learned, corpus, tmp_path):
     model = learned[0] / "model"
     found = run(corpus, tmp_path / "run", init=model)
@@ -612,6 +622,36 @@ def test_a_run_that_was_stopped_before_it_was_measured_can_end_there(corpus, tmp
     assert [type(one).__name__ for one in told] == ["Started", "Validated", "Saved", "Finished"]
     assert told[-1].rate == told[1].rate and (out / "model/model.pt").is_file()
     assert [type(one).__name__ for one in train(run(corpus, out, max_steps=1))] == ["Started", "Finished"]
+
+
+def test_what_was_learned_last_is_measured_too_when_a_run_ends_where_it_was_stopped(corpus, tmp_path):
+    out, stop = tmp_path / "run", threading.Event()
+    asked = run(corpus, out, max_steps=3, validate_every=2)
+    for event in train(asked, stop=stop):
+        if isinstance(event, events.Validated):
+            stop.set()  # heard after the step that would have been the last
+    assert event.step == 3 and event.why == "stopped"
+    told = list(train(asked))
+    assert [type(one).__name__ for one in told] == ["Started", "Validated", "Saved", "Finished"] and told[1].step == 3
+    assert [type(one).__name__ for one in train(asked)] == ["Started", "Finished"]
+
+
+def test_what_two_processes_do_is_ended_by_one_clock(corpus, tmp_path):
+    path = write_recipe(tmp_path / "recipe.yaml", max_steps=100_000, max_hours=0.001, validate_every=100_000)
+    done = asr(*command(corpus, tmp_path / "run", path, "--devices", "2"))
+    assert done.returncode == 0, done.stderr
+    *_, last = [one for one in steps(tmp_path / "run") if "loss" in one]
+    assert last["step"] > 1 and (tmp_path / "run/model/model.pt").is_file()
+
+
+def test_two_processes_go_on_where_one_of_them_finds_nothing_that_it_can_read(corpus, tmp_path):
+    path = write_recipe(tmp_path / "recipe.yaml", max_steps=6, validate_every=6, batch_seconds=1.5)
+    listed = declared(tmp_path / "data", {0, 1, 2, 5})
+    line = command(corpus, tmp_path / "run", path, "--devices", "2")
+    line[line.index("--data") + 1] = str(listed)
+    done = asr(*line)
+    assert done.returncode == 0, done.stderr
+    assert "u5 is left out" in done.stderr and steps(tmp_path / "run")[-1]["step"] == 6
 
 
 @pytest.mark.parametrize(
