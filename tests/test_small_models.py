@@ -53,8 +53,8 @@ MODELS = {
     "paraformer-tiny": Limits(0.13, 0.18, 0.42),
     # A draft's last words may move as more is heard, further than what is counted as the same word.
     "paraformer-streaming-tiny": Limits(0.12, 0.22, 0.52, drafted=1.0, found=0.8),
-    "bat-tiny": Limits(0.09, 0.14, 0.25, drafted=0.6),
-    "rwkv-bat-tiny": Limits(0.09, 0.06, 0.25, drafted=0.3),
+    "bat-tiny": Limits(0.05, 0.07, 0.22, drafted=0.5),
+    "rwkv-bat-tiny": Limits(0.06, 0.05, 0.22, drafted=0.3),
 }
 STREAMING = [name for name, limits in MODELS.items() if limits.drafted]
 N_BYTES, N_ALL_BYTES = 6_000_000, 20_000_000
