@@ -57,7 +57,7 @@ class Corpus(Recordings):
         n_mels: int,
         seed: int = 0,
         augmenter: Augmenter | None = None,
-        refusal: Callable[[int, Sequence[int]], str | None] = lambda n_frames, ids: None,
+        refusal: Callable[[int, Sequence[int]], str | None] | None = None,
     ) -> None:
         super().__init__(utterances, sample_rate=sample_rate, n_mels=n_mels, seed=seed, augmenter=augmenter)
         self.speller, self.refusal = Speller(vocabulary), refusal
@@ -72,7 +72,7 @@ class Corpus(Recordings):
             return Skipped(one.key, str(error))
         ids, _ = self.speller.ids(one.text)
         features = self.features(samples, chance)
-        why = self.refusal(len(features), ids)
+        why = self.refusal(len(features), ids) if self.refusal else None
         return Skipped(one.key, why) if why else Example(one.key, features, ids, one.text)
 
     def features(self, samples: Tensor, chance: random.Random) -> Tensor:
