@@ -1,12 +1,17 @@
 """What every test may lean on: the recordings beside the checkout, and a home that is not the developer's."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # Threads that wait for each other by spinning cost minutes on a busy machine; child processes inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a shell without a terminal puts into the background is deaf to Ctrl-C, and child processes inherit that, too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

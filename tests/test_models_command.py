@@ -180,7 +180,7 @@ def test_offline_is_obeyed_where_there_is_a_network(hub, example):
 
 
 def test_ctrl_c_keeps_what_has_come_and_the_same_command_continues(hub, cache):
-    hub.troubles.append(Trouble("model.pt", times=1, seconds_per_chunk=0.3))
+    hub.troubles.append(Trouble("model.pt", times=1, seconds_per_chunk=0.1))
     command = [sys.executable, "-m", "asr", "models", "pull", "tiny", "--hub", "ms"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: (part := cache / ".tiny.part" / "model.pt.part").exists() and part.stat().st_size > 100_000)

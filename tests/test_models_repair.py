@@ -110,7 +110,7 @@ def test_a_copy_that_hugging_face_cannot_make_out_is_not_called_deleted(hub):
 def test_a_repair_that_was_stopped_goes_on(hub, cache):
     pulled()
     damage(cache / "tiny")
-    hub.troubles.append(Trouble("model.pt", times=1, seconds_per_chunk=0.3))
+    hub.troubles.append(Trouble("model.pt", times=1, seconds_per_chunk=0.1))
     process = pulling("verify", "tiny", "--fix")
     part = cache / ".tiny.part" / "model.pt.part"
     wait_for(lambda: part.exists() and part.stat().st_size > 100_000)
@@ -168,7 +168,7 @@ def test_a_link_is_mended_by_a_model_and_what_it_led_to_stays(hub, cache, tmp_pa
 def test_what_another_process_downloads_is_not_taken_from_under_it(hub, cache, here):
     if here:
         pulled()
-    hub.troubles.append(Trouble("model.pt", times=1, seconds_per_chunk=0.3))
+    hub.troubles.append(Trouble("model.pt", times=1, seconds_per_chunk=0.1))
     process = pulling("pull", "tiny", "--hub", "hf", "--revision", COMMIT)
     part = cache / ".tiny.part" / "model.pt.part"
     wait_for(lambda: part.exists() and part.stat().st_size > 50_000)
