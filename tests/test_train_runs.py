@@ -389,11 +389,17 @@ def test_how_a_checkpoint_spells_its_hotwords_is_kept(learned, corpus, tmp_path)
     assert (tmp_path / "run/model/seg_dict").read_text().splitlines()[-1] == "zebra ba bo"
 
 
-def test_a_checkpoint_that_cannot_be_trained_as_it_is_told_is_named_itself(learned, corpus, tmp_path):
-    model = learned[0] / "model"
-    found = run(corpus, tmp_path / "run", init=model)
-    found = dataclasses.replace(found, recipe=dataclasses.replace(found.recipe, architecture={}, path=Path("-")))
-    assert found.described == model and run(corpus, tmp_path / "other", init=model).described.suffix == ".yaml"
+def test_a_checkpoint_with_settings_that_make_no_sense_is_named_itself(learned, corpus, tmp_path):
+    """And not a recipe that says nothing of the model, nor the command line."""
+    model = tmp_path / "model"
+    shutil.copytree(learned[0] / "model", model)
+    settings = yaml.safe_load((model / "config.yaml").read_text())
+    settings["model_conf"]["lsm_weight"] = 2.0
+    (model / "config.yaml").write_text(yaml.safe_dump(settings))
+    asked = Run(recipe=read_recipe(None, ["max_steps=1"]), data=(str(corpus),), valid=(str(corpus),),
+                out=tmp_path / "run", init=model, device="cpu")  # fmt: skip
+    with pytest.raises(ModelError, match=f"'{model}' has lsm_weight 2.0"):
+        list(train(asked))
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(learned, corpus, tmp_path):

@@ -11,10 +11,10 @@ import torch
 from asr_cli.checkpoint import fitted
 from asr_cli.errors import ModelError
 from asr_cli.models.folder import section
+from asr_cli.models.paraformer_contextual import START
 from asr_cli.text.vocabulary import Vocabulary
 from asr_cli.text.words import GOES_ON
 
-START = 1  # closes the list of hotwords: it stands for none of them
 # FunASR's: how often an utterance gives a hotword, how often two, and of how many tokens.
 SHARE, TWICE, SHORTEST, LONGEST = 0.75, 0.1, 2, 8
 INNER_DIM = 256  # where a configuration says nothing

@@ -60,7 +60,6 @@ class ContextualTask(ParaformerTask):
 
     def context(self, decoder: ContextualDecoder, x: Tensor, aligned: Aligned, training: bool) -> Tensor:
         """What tokens (U, D) find in the list of hotwords: (U, D)."""
-        known, n_utterances = cast(Tensor, aligned.hotwords), len(aligned.tokens.lengths)
-        memory, rows = known.repeat(n_utterances, 1), Rows([len(known)] * n_utterances, known.device)
-        x = decoder.hotwords.norm3(x)
-        return look(decoder.hotwords.cross, x, aligned.tokens, memory, rows, self.decoder_dropout, training)
+        known, x = cast(Tensor, aligned.hotwords), decoder.hotwords.norm3(x)
+        tokens, rows = Rows([len(x)], x.device), Rows([len(known)], x.device)  # all look at the same list
+        return look(decoder.hotwords.cross, x, tokens, known, rows, self.decoder_dropout, training)
