@@ -25,6 +25,11 @@ class Recognizer(Protocol):
     attributes `batch_seconds`, how much speech at once suits it, and `pads`: whether each utterance of a batch costs as
     much as the longest, which is what is assumed. With an attribute `lanes` it offers recognisers that may work at the
     same time, each on a batch of its own, and together do what it can do.
+
+    More attributes are for those to whom anything short costs a whole window. `least_seconds`: what it costs.
+    `gathers`: neighbouring utterances are to come as one while they fit into `max_duration`. `slides`: of a long
+    recording it is to hear one window of `max_duration` after the other, each with the text before it (`Audio.said`),
+    the next from `Segment.heard` on; words that begin there or later are left to that one.
     """
 
     @property

@@ -25,6 +25,10 @@ class Segment:
     speaker: str | None = None
     # The stretch of the recording (start, end) that the previous segment heard too; stitching consumes it.
     overlap: tuple[float, float] | None = None
+    language: str | None = None  # what was heard to be spoken, by a recogniser that tells
+    suspect: str | None = None  # why its text is doubtful
+    # Up to when (s) the utterance's text is complete, None for its end; what follows is heard again by who slides.
+    heard: float | None = None
 
     @property
     def text(self) -> str:

@@ -316,3 +316,35 @@ def test_between_words_they_agree_on_one_reading_is_taken_whole() -> None:
     ]
     got = texts(two(before, after, (10.0, 12.0)))
     assert got in ([w.text for w in before], [w.text for w in after])
+
+
+@given(
+    n_words=st.integers(20, 60),
+    overlap=st.floats(2.0, 4.0),
+    which=st.sampled_from([0, 1]),
+    at=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=150, deadline=None)
+def test_where_the_times_of_one_reading_say_nothing_the_text_alone_tells_the_overlap(
+    n_words: int, overlap: float, which: int, at: float, seed: int
+) -> None:
+    truth = say([f" w{index}" for index in range(n_words)])
+    middle_ = truth[-1].end / 2
+    pieces = [Piece(0.0, middle_ + overlap / 2), Piece(middle_ - overlap / 2, truth[-1].end)]
+    readings = [hear(truth, piece, 0.1, random.Random(seed)) for piece in pieces]
+    moment = pieces[which].start + at * (pieces[which].end - pieces[which].start)
+    readings[which] = [replace(word, start=moment, end=moment) for word in readings[which]]
+    stitched = list(stitch(segments(readings, pieces)))
+    assert texts(stitched) == [word.text for word in truth]
+    assert in_order(stitched)
+
+
+def test_what_is_known_of_a_segment_survives_the_joining() -> None:
+    truth = spoken("one two three four five six seven eight nine ten")
+    known = {"speaker": "left", "language": "en", "suspect": "repetition", "heard": 2.5}
+    before = Segment(tuple(truth[:7]), **known)  # type: ignore[arg-type]
+    after = Segment(tuple(truth[4:]), overlap=(truth[4].start, truth[6].end), language="fr")
+    joined = list(stitch([before, after]))
+    assert texts(joined) == [word.text for word in truth]
+    assert [replace(segment, words=()) for segment in joined] == [Segment((), **known), Segment((), language="fr")]  # type: ignore[arg-type]

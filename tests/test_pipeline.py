@@ -17,7 +17,7 @@ from asr_cli.jobs.recording import transcribe_job
 from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.session import Session
 from asr_cli.subtitles.writers import Layout
-from asr_cli.transcript import Word
+from asr_cli.transcript import Segment, Word
 from asr_cli.vad.endpoint import EndpointOptions
 from tests.fakes import InstantRecognizer, instant_backend
 
@@ -231,3 +231,134 @@ def test_word_times_never_leave_the_recording(instant, samples):
     for segment in asr_cli.transcribe(samples, sample_rate=16000):
         for word in segment.words:
             assert isinstance(word, Word) and 0 <= word.start <= word.end <= len(samples) / 16000
+
+
+DOUBT = "repetition"
+
+
+class Plain(InstantRecognizer):
+    """Hears a word in each quarter of a second that is not digital silence."""
+
+    max_duration = 10.0
+
+    def __init__(self):
+        super().__init__()
+        self.utterances = []
+
+    def recognize(self, utterances):
+        self.utterances += utterances
+        return [self.hear(utterance, list(self.words(utterance))) for utterance in utterances]
+
+    def hear(self, utterance, words):
+        return Segment(tuple(words), language="en")
+
+    def words(self, utterance):
+        for word in super().words(utterance):
+            middle = round(((word.start + word.end) / 2 - utterance.start) * 16000)
+            if utterance.samples[middle : middle + 1].any():
+                yield word
+
+
+class Gathering(Plain):
+    gathers = True
+
+
+class Sliding(Plain):
+    """Sure of all but the last word of a full window."""
+
+    slides = True
+
+    def hear(self, utterance, words):
+        is_full = utterance.duration >= self.max_duration
+        return Segment(tuple(words), language="en", heard=words[-1].start if is_full and words else None)
+
+
+@pytest.fixture
+def long_form(monkeypatch, samples):
+    """What a kind of recogniser makes of some minutes: the words, what it was given at once, the segments."""
+
+    def hear(kind, **options):
+        recognizer = kind()
+        monkeypatch.setattr(registry, "backends", lambda: {"instant": instant_backend(recognizer)})
+        heard = list(asr_cli.transcribe(np.concatenate([samples] * 4), punc=False, sample_rate=16000, **options))
+        return [word.text for segment in heard for word in segment.words], recognizer.utterances, heard
+
+    return hear
+
+
+@pytest.mark.parametrize("vad", ["auto", None])
+@pytest.mark.parametrize("kind", [Gathering, Sliding])
+def test_the_long_form_of_a_recogniser_changes_what_it_hears_at_once_and_not_what_is_said(long_form, kind, vad):
+    expected, apart, _ = long_form(Plain, vad_model=vad)
+    words, together, segments = long_form(kind, vad_model=vad)
+    assert words == expected and len(words) > 100
+    assert all(utterance.duration <= 10.0 for utterance in together)
+    assert all(segment.language == "en" and segment.heard is None for segment in segments)
+    if vad:
+        assert len(together) < len(apart)
+
+
+@pytest.mark.parametrize("n_windows", [1, 3, 6])
+def test_sliding_goes_on_from_the_journal_to_the_same_bytes(monkeypatch, example, tmp_path, n_windows):
+    class Stopping(Sliding):
+        max_duration = 2.5
+        stop = threading.Event()
+
+        def recognize(self, windows):
+            heard = super().recognize(windows)
+            if len(self.utterances) == n_windows:
+                self.stop.set()
+            return heard
+
+    recognizer = Stopping()
+    monkeypatch.setattr(registry, "backends", lambda: {"instant": instant_backend(recognizer)})
+    whole, broken = job(tmp_path / "whole", example), job(tmp_path / "broken", example)
+    run(whole)
+    windows = [(window.start, window.said) for window in recognizer.utterances]
+    recognizer.utterances.clear()
+    recognizer.stop.clear()
+    assert not run(broken, recognizer.stop).complete and len(recognizer.utterances) == n_windows < len(windows)
+    assert run(broken).complete
+    assert [(window.start, window.said) for window in recognizer.utterances] == windows
+    for ours, theirs in zip(broken.targets, whole.targets, strict=True):
+        assert ours.path.read_bytes() == theirs.path.read_bytes()
+
+
+def test_what_is_known_of_a_segment_comes_through_to_its_sentences():
+    from asr_cli import pipeline
+    from asr_cli.punctuation.ct import CtPunctuator
+
+    class Doubts(InstantRecognizer):
+        max_duration = 4.0
+
+        def words(self, utterance):
+            said = (" this", " is", " what", " everybody", " wanted", " to", " know", " about")
+            return [Word(word, utterance.start + i / 4, utterance.start + (i + 1) / 4) for i, word in enumerate(said)]
+
+        def recognize(self, utterances):
+            return [
+                Segment(
+                    tuple(self.words(u)),
+                    language="fr" if u.start > 8 else "en",
+                    suspect=DOUBT if u.start == 4 else None,
+                )
+                for u in utterances
+            ]
+
+    speech = [Audio(np.ones(48_000, np.float32), start) for start in (0.0, 4.0, 8.0, 12.0)]
+    for punctuator in (None, CtPunctuator.built_in()):
+        heard = list(
+            pipeline.transcribe(speech, vad=iter, recognizer=Doubts(), punctuator=punctuator, batch_seconds=60)
+        )
+        told = {(word.start // 4 * 4, segment.language, segment.suspect) for segment in heard for word in segment.words}
+        assert told == {(0, "en", None), (4, "en", DOUBT), (8, "en", None), (12, "fr", None)}
+
+
+def test_what_spreads_a_recogniser_over_threads_asks_for_the_same_long_form():
+    from asr_cli.longform.spread import SpreadRecognizer
+
+    for kind in (Plain, Gathering, Sliding):
+        spread = SpreadRecognizer(kind(), 2)
+        for one in (spread, *spread.lanes):
+            assert (one.gathers, one.slides) == (kind is Gathering, kind is Sliding)
+        spread.close()

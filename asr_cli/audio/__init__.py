@@ -19,12 +19,14 @@ class Audio:
     samples: float32 of shape (n_samples,), in [-1, 1].
     start: seconds from the start of the recording to the first sample.
     overlap: seconds at the start that the previous stretch holds too (a cut that had to be forced).
+    said: the text before it, for recognisers that want to know.
     """
 
     samples: NDArray[np.float32]
     start: float = 0.0
     sample_rate: int = SAMPLE_RATE
     overlap: float = 0.0
+    said: str = ""
 
     @property
     def duration(self) -> float:

@@ -9,6 +9,7 @@ the border is not slid along it.
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from asr_cli.transcript import Word
 TOLERANCE = 0.6  # s between the centres of one spoken word in two readings; recognisers wander by 0.1 to 0.3
 MARGIN = 0.3  # s by which a word of the overlap may seem to lie outside it, for the same reason
 SUBSTITUTE = 0.1  # weight of two different words heard at the same time: far below that of an equal pair
+FASTEST = 0.04  # s a word, on the average; the fastest talkers take three times as long
+FEW = 4  # words that may well be said in no time: a scrap at an edge, whose times are all clamped to it
 MAX_RIVALS = 64  # candidates a word is compared with, so that a thousand words at one instant stay affordable
 
 
@@ -54,6 +57,20 @@ def align(before: Sequence[Word], after: Sequence[Word], overlap: tuple[float, f
     left = [heard(word, centre(word) - start) for word in before]  # the second reading begins at start
     right = [heard(word, end - centre(word)) for word in after]  # the first one ends at end
     return heaviest_chain(left, right)
+
+
+def align_untimed(before: Sequence[Word], after: Sequence[Word]) -> list[Pair]:
+    """Pair the words of two readings by their text alone, for where the times of one say nothing."""
+    # The overlap is the end of the first reading, so of several places there, the last one is meant.
+    left, right = ([key(word.text) for word in reversed(words)] for words in (before, after))
+    blocks = SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks()
+    pairs = [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
+    return [Pair(len(left) - 1 - i, len(right) - 1 - j, True) for i, j in reversed(pairs)]
+
+
+def has_times(words: Sequence[Word]) -> bool:
+    """Whether they can have been said when they are said to be; a recogniser may put them all at one moment."""
+    return len(words) < FEW or words[-1].end - words[0].start > FASTEST * len(words)
 
 
 def heard(word: Word, depth: float) -> Heard:

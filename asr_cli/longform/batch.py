@@ -38,8 +38,8 @@ def recognize(
     batch_seconds: what a batch may cost; an utterance that costs more goes alone.
     stop: once set, nothing more is pulled or recognised.
     """
-    pads = getattr(recognizer, "pads", True)
-    for batch in until(stop, batches(until(stop, utterances), batch_seconds, memory, pads=pads)):
+    pads, least = getattr(recognizer, "pads", True), getattr(recognizer, "least_seconds", 0.0)
+    for batch in until(stop, batches(until(stop, utterances), batch_seconds, memory, pads=pads, least=least)):
         if isinstance(batch, Segment):
             yield batch
             continue
@@ -65,13 +65,18 @@ def until(stop: threading.Event | None, items: Iterable[T]) -> Iterator[T]:
 
 
 def batches(
-    utterances: Iterable[Audio], batch_seconds: float, memory: Memory | None, *, pads: bool = True
+    utterances: Iterable[Audio],
+    batch_seconds: float,
+    memory: Memory | None,
+    *,
+    pads: bool = True,
+    least: float = 0.0,
 ) -> Iterator[list[Audio] | Segment]:
     """Yield what is to be recognised together, and in its turn each segment that is known already."""
     batch: list[Audio] = []
     for utterance in utterances:
         known = memory.recall(utterance) if memory is not None else None
-        if batch and (known is not None or cost([*batch, utterance], pads) > batch_seconds):
+        if batch and (known is not None or cost([*batch, utterance], pads, least) > batch_seconds):
             yield batch
             batch = []
         if known is not None:
@@ -79,17 +84,18 @@ def batches(
             continue
         batch.append(utterance)
         # Even the shortest newcomer is padded to the longest: when one more cannot fit, waiting is in vain.
-        least = cost(batch, pads) * (len(batch) + 1) / len(batch) if pads else cost(batch, pads) + SHORTEST
-        if least > batch_seconds:
+        so_far = cost(batch, pads, least)
+        with_another = so_far * (len(batch) + 1) / len(batch) if pads else so_far + max(SHORTEST, least)
+        if with_another > batch_seconds:
             yield batch
             batch = []
     if batch:
         yield batch
 
 
-def cost(batch: Sequence[Audio], pads: bool) -> float:
-    """Seconds computed: with padding, all are as long as the longest."""
-    durations = [utterance.duration for utterance in batch]
+def cost(batch: Sequence[Audio], pads: bool, least: float = 0.0) -> float:
+    """Seconds computed: with padding, all are as long as the longest; none costs less than `least`."""
+    durations = [max(utterance.duration, least) for utterance in batch]
     return max(durations) * len(batch) if pads else sum(durations)
 
 

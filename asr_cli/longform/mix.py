@@ -65,6 +65,7 @@ class Mixer:
         suiting: float = getattr(self._lanes[0], "batch_seconds", default_seconds)
         self._batch_seconds = batch_seconds or suiting
         self._pads: bool = getattr(self._lanes[0], "pads", True)
+        self._least: float = getattr(self._lanes[0], "least_seconds", 0.0)
         self._waiting: deque[Waiting] = deque()
         self._changed = threading.Condition()
         self._stopped = self._closed = False
@@ -105,7 +106,10 @@ class Mixer:
 
     def _has_room(self) -> bool:
         room = self._batch_seconds * N_BATCHES_AHEAD * len(self._lanes)
-        return sum(one.utterance.duration for one in self._waiting) < room
+        return sum(map(self._cost, self._waiting)) < room
+
+    def _cost(self, one: Waiting) -> float:
+        return max(one.utterance.duration, self._least)
 
     def _work(self, lane: Recognizer) -> None:
         self._prepare(len(self._lanes))
@@ -129,15 +133,15 @@ class Mixer:
         first = self._waiting[0]
         fitting = list(self._waiting)
         if self._pads:  # a batch costs its longest, so alike goes with alike
-            fitting.sort(key=lambda one: (one is not first, abs(one.utterance.duration - first.utterance.duration)))
+            fitting.sort(key=lambda one: (one is not first, abs(self._cost(one) - self._cost(first))))
         # No more than a fair share: at the end of everything, no lane should work while another has nothing to do.
         n_lanes = len(self._lanes)
-        share = sum(one.utterance.duration for one in fitting) / n_lanes if n_lanes > 1 else self._batch_seconds
+        share = sum(map(self._cost, fitting)) / n_lanes if n_lanes > 1 else self._batch_seconds
         most = min(self._batch_seconds, share)
         chosen: list[Waiting] = []
         longest = total = 0.0
         for one in fitting:
-            longest, total = max(longest, one.utterance.duration), total + one.utterance.duration
+            longest, total = max(longest, self._cost(one)), total + self._cost(one)
             if chosen and (longest * (len(chosen) + 1) if self._pads else total) > most:
                 break
             chosen.append(one)

@@ -28,12 +28,14 @@ class SpreadRecognizer:
         self.recognizer = recognizer
         self.n_threads = n_threads
         self.max_duration = recognizer.max_duration
-        self.batch_seconds = SHARE_SECONDS * n_threads
+        self.gathers, self.slides = long_form(recognizer)
+        self.least_seconds: float = getattr(recognizer, "least_seconds", 0.0)
+        self.batch_seconds = share_of(recognizer) * n_threads
         self.lanes = [Lane(recognizer) for _ in range(n_threads)]
         self.pool = ThreadPoolExecutor(n_threads, thread_name_prefix="recognizer")
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
-        shares = divided([utterance.duration for utterance in utterances], self.n_threads)
+        shares = divided([max(one.duration, self.least_seconds) for one in utterances], self.n_threads)
         # As many threads for each product as are left over when every share has one.
         n_threads = max(1, self.n_threads // max(1, len(shares)))
         heard = self.pool.map(
@@ -45,6 +47,9 @@ class SpreadRecognizer:
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
+        close = getattr(self.recognizer, "close", None)
+        if close is not None:
+            close()
 
 
 class SpreadStreaming(SpreadRecognizer):
@@ -65,14 +70,27 @@ class Lane:
     """The recogniser on one core, for who keeps the others busy himself."""
 
     pads = False
-    batch_seconds = SHARE_SECONDS
 
     def __init__(self, recognizer: Recognizer) -> None:
         self.recognizer = recognizer
+        self.least_seconds: float = getattr(recognizer, "least_seconds", 0.0)
+        self.batch_seconds = share_of(recognizer)
         self.max_duration = recognizer.max_duration
+        self.gathers, self.slides = long_form(recognizer)
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
         return recognize_on(1, self.recognizer, utterances)
+
+
+def share_of(recognizer: Recognizer) -> float:
+    """How many seconds one thread had better take at once."""
+    share: float = getattr(recognizer, "share_seconds", SHARE_SECONDS)
+    return share
+
+
+def long_form(recognizer: Recognizer) -> tuple[bool, bool]:
+    """Whether it gathers, and whether it slides."""
+    return getattr(recognizer, "gathers", False), getattr(recognizer, "slides", False)
 
 
 def recognize_on(n_threads: int, recognizer: Recognizer, utterances: Sequence[Audio]) -> list[Segment]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
-from asr_cli.longform.align import MARGIN, Pair, align, centre
+from asr_cli.longform.align import MARGIN, Pair, align, align_untimed, centre, has_times
 from asr_cli.text.characters import is_unspaced
 from asr_cli.transcript import Segment, Word
 
@@ -66,9 +66,15 @@ class Stitcher:
 def join(held: Sequence[Segment], segment: Segment, overlap: tuple[float, float]) -> list[Segment]:
     start, end = overlap
     earlier = [word for one in held for word in one.words]
-    n_before = leading(reversed([centre(word) >= start - MARGIN for word in earlier]))
-    n_after = leading(centre(word) <= end + MARGIN for word in segment.words)
-    n_kept, n_skipped = find_seam(earlier[len(earlier) - n_before :], segment.words[:n_after], overlap)
+    timed = has_times(segment.words) and (not held or has_times(held[-1].words))
+    if timed:
+        n_before = leading(reversed([centre(word) >= start - MARGIN for word in earlier]))
+        n_after = leading(centre(word) <= end + MARGIN for word in segment.words)
+    else:  # then any word of theirs may lie in the overlap
+        n_before, n_after = len(held[-1].words) if held else 0, len(segment.words)
+    before, after = earlier[len(earlier) - n_before :], segment.words[:n_after]
+    pairs = align(before, after, overlap) if timed else align_untimed(before, after)
+    n_kept, n_skipped = find_seam(before, after, pairs, overlap)
     kept = without_last(held, n_before - n_kept)
     return meet(kept, replace(segment, words=segment.words[n_skipped:], overlap=None))
 
@@ -82,9 +88,11 @@ def leading(flags: Iterable[bool]) -> int:
     return n
 
 
-def find_seam(before: Sequence[Word], after: Sequence[Word], overlap: tuple[float, float]) -> tuple[int, int]:
+def find_seam(
+    before: Sequence[Word], after: Sequence[Word], pairs: Sequence[Pair], overlap: tuple[float, float]
+) -> tuple[int, int]:
     """How many words to keep of the first reading, and how many to skip of the second."""
-    columns = list(columns_of(before, after, align(before, after, overlap)))
+    columns = list(columns_of(before, after, pairs))
     agreed = any(column.same for column in columns)
     costs = seam_costs(columns, overlap)
     # Next to a word they agree on, what they disagree about comes from one reading whole, never half of each.

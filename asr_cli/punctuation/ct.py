@@ -57,8 +57,9 @@ class CtPunctuator:
         return cls(model.net, model.vocabulary, chinese_cutter(model.dictionary) if model.dictionary else None)
 
     def __call__(self, segments: Iterable[Segment], /) -> Iterator[Segment]:
-        for speaker, turn in turns(segments):
-            yield from sentences(self.marked(tokens_of(words, self.cut) for words in turn), speaker)
+        for voice, turn in turns(segments):
+            for sentence in sentences(self.marked(tokens_of(words, self.cut) for words in turn)):
+                yield replace(voice, words=sentence.words)
 
     def marked(self, utterances: Iterable[Sequence[Token]]) -> Iterator[Marked]:
         if self.net.config.realtime:
@@ -84,31 +85,36 @@ def meaning(name: str) -> str:
     return "" if name in SILENT else FULL_WIDTH.get(name, name)
 
 
-def turns(segments: Iterable[Segment]) -> Iterator[tuple[str | None, Iterator[tuple[Word, ...]]]]:
-    """Yield what one speaker says without a long pause: who, and the words of each utterance, as they come."""
-    for (_, speaker), numbered in groupby(utterances(segments), key=itemgetter(0)):
-        yield speaker, (words for _, words in numbered)
+def turns(segments: Iterable[Segment]) -> Iterator[tuple[Segment, Iterator[tuple[Word, ...]]]]:
+    """Yield what one voice says without a long pause: the voice, and the words of each utterance, as they come."""
+    for (_, voice), numbered in groupby(utterances(segments), key=itemgetter(0)):
+        yield voice, (words for _, words in numbered)
 
 
-def utterances(segments: Iterable[Segment]) -> Iterator[tuple[tuple[int, str | None], tuple[Word, ...]]]:
-    """Yield stretches of words without a long pause in them, under the turn's number and speaker."""
-    number, speaker = 0, None
+def utterances(segments: Iterable[Segment]) -> Iterator[tuple[tuple[int, Segment], tuple[Word, ...]]]:
+    """Yield stretches of words without a long pause in them, under the turn's number and voice."""
+    number, voice = 0, Segment(())
     last: Word | None = None
     for segment in segments:
         stretch: list[Word] = []
         for word in segment.words:
             pauses = last is not None and word.start - last.end >= LONG_PAUSE
             if stretch and pauses:
-                yield (number, speaker), tuple(stretch)
+                yield (number, voice), tuple(stretch)
                 stretch = []
-            if last is not None and (pauses or segment.speaker != speaker):
+            if last is not None and (pauses or voice_of(segment) != voice):
                 number += 1
             elif last is not None and not stretch:
                 word = spaced(word, last)
             stretch.append(word)
-            last, speaker = word, segment.speaker
+            last, voice = word, voice_of(segment)
         if stretch:
-            yield (number, speaker), tuple(stretch)
+            yield (number, voice), tuple(stretch)
+
+
+def voice_of(segment: Segment) -> Segment:
+    """What its sentences have in common: who speaks, in what language, and whether to believe it."""
+    return Segment((), segment.speaker, language=segment.language, suspect=segment.suspect)
 
 
 def spaced(word: Word, last: Word) -> Word:

@@ -15,7 +15,7 @@ CLOSERS = "\"'”’»)]}）］｝」』】〉》〕"
 ABBREVIATIONS = frozenset(("mr.", "mrs.", "ms.", "dr.", "st.", "vs.", "no.", "prof.", "jr.", "sr."))
 
 
-def sentences(marked: Iterable[Marked], speaker: str | None = None) -> Iterator[Segment]:
+def sentences(marked: Iterable[Marked]) -> Iterator[Segment]:
     """Yield each sentence when its end comes; a run of hundreds of words without any is given away in parts."""
     words: list[Word] = []
     begins = True
@@ -25,10 +25,10 @@ def sentences(marked: Iterable[Marked], speaker: str | None = None) -> Iterator[
         words.extend(written(one, begins))
         begins = is_over(one)
         if begins or len(words) >= LONGEST:
-            yield Segment(tuple(words), speaker)
+            yield Segment(tuple(words))
             words = []
     if words:
-        yield Segment(tuple(words), speaker)
+        yield Segment(tuple(words))
 
 
 def written(one: Marked, begins: bool) -> Iterator[Word]:
