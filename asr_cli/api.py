@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from asr_cli.audio import Audio
+from asr_cli.decoding import DecodingOptions
 from asr_cli.options import ModelOptions, ReadOptions
 from asr_cli.session import Session, Source
 from asr_cli.transcript import Segment
@@ -36,6 +37,8 @@ class Options(TypedDict, total=False):
     encoder_chunk_look_back: int
     decoder_chunk_look_back: int
     refresh: float | None
+    decoding: DecodingOptions
+    assistant_model: str | None
     batch_seconds: float | None
     vad_model: str | None
     vad: EndpointOptions | None

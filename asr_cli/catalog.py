@@ -13,7 +13,7 @@ from asr_cli.hub import places
 from asr_cli.hub.ask import Address, Answer, ask
 from asr_cli.hub.care import revision_of
 from asr_cli.hub.manifest import AUTO as AUTO
-from asr_cli.hub.manifest import HUBS, WEIGHTS, Manifest, check_hub, lost, recorded
+from asr_cli.hub.manifest import HUBS, TRANSFORMERS, WEIGHTS, Manifest, check_hub, is_one_of, lost, recorded
 from asr_cli.hub.memory import remember, remembered
 from asr_cli.hub.pull import pull, resumable
 from asr_cli.hub.transfer import length
@@ -55,18 +55,35 @@ class Entry:
     def as_dict(self) -> dict[str, Any]:
         folder = str(self.folder) if self.folder else None
         here = {"backend": self.backend, "here": self.is_here, "folder": folder, "size_bytes": self.size_bytes}
-        return {**asdict(self.card), **here}
+        return {**asdict(self.card), "prompt": self.card.prompt, "translate": self.card.translate, **here}
 
 
 def entries(model_dir: Path | None = None) -> Iterator[Entry]:
     for backend, card in registry.cards():
         yield Entry(card, backend.name, find_folder(card, model_dir))
+    for backend, card in pulled_by_id():
+        yield Entry(card, backend.name, find_folder(card, model_dir))
     for card in (*VAD_CARDS, *PUNC_CARDS):
         yield Entry(card, None, find_folder(card, model_dir))
 
 
+def pulled_by_id() -> Iterator[tuple[registry.Backend, ModelCard]]:
+    """Models of hubs that no backend lists, and that were downloaded all the same."""
+    for folder in places.entries(places.models_folder()):
+        manifest = recorded(folder)
+        if manifest is None:
+            continue
+        name = f"{folder.name.partition('--')[0]}:{manifest.model_id}"
+        if places.file_name(name) != folder.name or not registry.is_by_id(name):
+            continue
+        try:
+            yield registry.find_by_id(name)
+        except ModelError:  # its backend is gone
+            continue
+
+
 def find(name: str, model_dir: Path | None = None) -> Entry:
-    """A model of any kind by its name or its id on a hub, or a recogniser by its folder."""
+    """A model of any kind by its name or its id on a hub, or a recogniser by its backend and id, or its folder."""
     folder = registry.folder_named(name)
     if folder is not None:
         backend, card = registry.find_by_folder(folder)
@@ -75,6 +92,9 @@ def find(name: str, model_dir: Path | None = None) -> Entry:
     for entry in known:
         if name in entry.card.names:
             return entry
+    if registry.is_by_id(name):
+        backend, card = registry.find_by_id(name)
+        return Entry(card, backend.name, find_folder(card, model_dir))
     raise ModelError(registry.unknown(name, (entry.card.name for entry in known)))
 
 
@@ -141,8 +161,10 @@ def question(card: ModelCard, *, hub: str = AUTO, revision: str | None = None, o
 
 def require_weights(card: ModelCard, manifest: Manifest) -> None:
     """Whether there is anything to load; a card that lists its files knows best what that is."""
-    if not (manifest.files if card.files else any(file.path in WEIGHTS for file in manifest.files)):
-        what = f"none of {', '.join(card.files)}" if card.files else "no weights that this program can read"
+    wanted = [pattern for pattern in card.files if pattern in TRANSFORMERS] or card.files or WEIGHTS
+    if not any(is_one_of(file.path, wanted) for file in manifest.files):
+        is_own = wanted is card.files
+        what = f"none of {', '.join(card.files)}" if is_own else "no weights that this program can read"
         raise DownloadError(f"{manifest.model_id} on {manifest.hub_name} has {what}")
 
 

@@ -1,9 +1,10 @@
 """What can be asked of a session. Light: nothing is loaded to say what one wants."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_cli.decoding import DecodingOptions
 from asr_cli.errors import UsageError
 from asr_cli.hub.manifest import check_hub
 from asr_cli.vad.endpoint import EndpointOptions
@@ -34,6 +35,8 @@ class ModelOptions:
     chunk_size: what a streaming model looks back, hears and looks ahead, in frames of 60 ms; None for its own.
     encoder_chunk_look_back, decoder_chunk_look_back: how many chunks before that it remembers.
     refresh: seconds between two looks of a model's second pass while somebody speaks; None for as often as it can.
+    decoding: what else can be asked of a model that writes one token after the other (Whisper).
+    assistant_model: a smaller one that drafts for it, and changes nothing but the speed: a name, an id or a folder.
     itn: write numbers in digits.
     script: of Chinese: "hans", "hant", "hant-tw" or "hant-hk"; None for what the recogniser writes.
     """
@@ -53,6 +56,8 @@ class ModelOptions:
     encoder_chunk_look_back: int = 4
     decoder_chunk_look_back: int = 1
     refresh: float | None = None
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    assistant_model: str | None = None
     batch_seconds: float | None = None
     vad_model: str | None = "auto"
     vad: EndpointOptions | None = None

@@ -18,8 +18,11 @@ Choice = ModelCard | Path
 def load_punctuator(
     options: ModelOptions, recognizer: ModelCard, language: str | None
 ) -> tuple[Punctuator | None, str | None]:
-    """The punctuation model of the options, and its name; none where the text has, or is to have, no marks put on."""
-    choice = choose(options, recognizer, language or recognizer.languages[0])
+    """The punctuation model of the options, and its name; none where the text has, or is to have, no marks put on.
+
+    language: of the text; None where nobody can tell.
+    """
+    choice = choose(options, recognizer, language)
     if choice is None:
         return None, None
     if isinstance(choice, Path):
@@ -27,13 +30,21 @@ def load_punctuator(
     return punctuator(None if choice.bundled else here_or_fetched(choice, options)), choice.name
 
 
-def choose(options: ModelOptions, recognizer: ModelCard, language: str) -> Choice | None:
-    """What to punctuate with. language: what is heard."""
+def choose(options: ModelOptions, recognizer: ModelCard, language: str | None) -> Choice | None:
+    """What to punctuate with. language: of the text; None where nobody can tell."""
     if options.punc is False:
         return None
     if options.punc_model != AUTO:
         return named(options.punc_model, language)
     if options.punc is None and recognizer.punctuation:
+        return None
+    if language is None:
+        if options.punc:
+            raise UsageError(
+                f"{recognizer.name} hears {languages.listed(recognizer.languages)}, and marks are put on by a model for"
+                " one of them: add --language, or name one with --punc-model"
+            )
+        log.info("the text has no punctuation: what is spoken is not known (--language says so)")
         return None
     return fitting(options, language)
 
@@ -52,7 +63,7 @@ def fitting(options: ModelOptions, language: str) -> ModelCard | None:
     return None
 
 
-def named(name: str, language: str) -> Choice:
+def named(name: str, language: str | None) -> Choice:
     card = next((card for card in PUNC_CARDS if name in card.names), None)
     if card is not None:
         if not languages.speaks(card.languages, language):

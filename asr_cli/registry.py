@@ -8,17 +8,20 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from asr_cli.decoding import DecodingOptions
 from asr_cli.errors import ModelError, UsageError
 from asr_cli.protocols import Recognizer
 
 GROUP = "asr.backends"
 N_SHOWN = 8  # files of a folder that an error lists
+N_GUESSED = 4  # languages; of a model that knows more, nobody can guess the one that is spoken
+BY_ID = re.compile(r"([A-Za-z][\w-]+):([\w.-]+/[\w.-]+)", re.ASCII)  # BACKEND:OWNER/NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,26 @@ class ModelCard:
     streaming: bool = False
     modes: tuple[str, ...] = ()  # in which it can decode, its own first
     hotwords: bool = False
-    prompt: bool = False
-    translate: bool = False
+    decoding: tuple[str, ...] = ()  # fields of DecodingOptions that it knows, and perhaps "assistant_model"
     aliases: tuple[str, ...] = ()  # other names that people know it by
 
     @property
     def names(self) -> tuple[str, ...]:
         """What it answers to: its name, its other names, and its ids on the hubs."""
         return tuple(name for name in (self.name, *self.aliases, self.modelscope, self.huggingface) if name)
+
+    @property
+    def prompt(self) -> bool:
+        return "initial_prompt" in self.decoding
+
+    @property
+    def translate(self) -> bool:
+        return "task" in self.decoding
+
+    @property
+    def usual_language(self) -> str | None:
+        """What is taken to be spoken where nobody says; None of a model that knows too many languages to guess."""
+        return self.languages[0] if len(self.languages) <= N_GUESSED else None
 
 
 FUNASR_LICENSE = "FunASR Model Licence 1.1"
@@ -128,6 +143,9 @@ class LoadOptions:
     encoder_chunk_look_back: int = 4  # chunks that a streaming encoder remembers
     decoder_chunk_look_back: int = 1
     refresh: float | None = None  # s between two looks of a second pass; None: as soon as there is something to see
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)  # other than by default only as the card knows
+    assistant: Path | None = None  # the folder of a smaller model of the same backend that drafts for this one
+    language: str | None = None  # what is spoken, of the card's languages; None: nobody has said
 
 
 def mode_of(card: ModelCard, options: LoadOptions) -> str:
@@ -142,13 +160,16 @@ class Backend:
     """A plugin's whole contract: a name, its models, and a function that loads one of them.
 
     models: the best first. load: its folder is the model's directory, or None for a bundled model that has none.
-    card_of: what a folder holds, from a light look into it (configuration, no weights), or None if it cannot be read.
+    card_of: what a folder (or a single file) holds, from a light look into it (configuration, no weights), or None if
+    it cannot be read. card_named: the card of any model on a hub that the backend may read, by its "owner/name"; it is
+    called BACKEND:OWNER/NAME then.
     """
 
     name: str
     models: tuple[ModelCard, ...]
     load: Callable[[ModelCard, Path | None, LoadOptions], Recognizer]
     card_of: Callable[[Path], ModelCard | None] | None = None
+    card_named: Callable[[str], ModelCard | None] | None = None
 
 
 @cache
@@ -182,7 +203,7 @@ def cards() -> Iterator[tuple[Backend, ModelCard]]:
 
 
 def find(name: str) -> tuple[Backend, ModelCard]:
-    """The backend and card of a recogniser, by its name, its id on a hub, or its folder."""
+    """The backend and card of a recogniser, by its name, its id on a hub, its backend and id, or its folder."""
     folder = folder_named(name)
     if folder is not None:
         return find_by_folder(folder)
@@ -190,8 +211,33 @@ def find(name: str) -> tuple[Backend, ModelCard]:
     for backend, card in known:
         if name in card.names:
             return backend, card
+    if is_by_id(name):
+        return find_by_id(name)
     refuse_companion(name)
     raise ModelError(unknown(name, (card.name for _, card in known)))
+
+
+def is_by_id(name: str) -> bool:
+    """Whether a name says which backend is to read which model of a hub: BACKEND:OWNER/NAME."""
+    return BY_ID.fullmatch(name) is not None
+
+
+def find_by_id(name: str) -> tuple[Backend, ModelCard]:
+    found = BY_ID.fullmatch(name)
+    assert found is not None
+    kind, model_id = found.groups()
+    backend = backends().get(kind)
+    if backend is None:
+        raise ModelError(
+            f"no backend is named {kind!r}; {did_you_mean(kind, backends())}there are {', '.join(backends())}"
+        )
+    known = next((card for card in backend.models if model_id in card.names), None)
+    if known is not None:
+        return backend, known
+    card = backend.card_named(model_id) if backend.card_named is not None else None
+    if card is None:
+        raise ModelError(f"{kind} cannot read {model_id!r} by its id; name one of its models (asr models), or a folder")
+    return backend, replace(card, name=name)
 
 
 def refuse_companion(name: str) -> None:
@@ -218,22 +264,26 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def folder_named(name: str) -> Path | None:
-    """The folder that a name means: one that is written as a path, or is there and no model's name."""
+    """The folder or file that a name means: one that is written as a path, or is there and no model's name."""
     if not name.strip():
         raise UsageError("the name of a model is empty; name one (asr models), a folder, or auto for the best one here")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where there is no home
     is_path = os.sep in name or name.startswith((".", "~"))
-    if name in known_names() and not (is_path and is_folder(path)):
+    if is_known(name) and not (is_path and is_there(path)):
         return None  # an id on a hub looks like a path
-    return path if is_path or is_folder(path) else None
+    return path if is_path or is_there(path) else None
 
 
 def named_in(name: str, model_dir: Path | None) -> str:
-    """The name, or where a directory of models has a folder of a name that no model has, that folder."""
-    if model_dir is None or not name.strip() or name in known_names():
+    """The name, or where a directory of models has a folder or file of a name that no model has, that one."""
+    if model_dir is None or not name.strip() or is_known(name):
         return name
     folder = Path(model_dir) / name
-    return str(folder.absolute()) if is_folder(folder) else name
+    return str(folder.absolute()) if is_there(folder) else name
+
+
+def is_known(name: str) -> bool:
+    return name in known_names() or is_by_id(name)
 
 
 def known_names() -> set[str]:
@@ -246,11 +296,15 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where a name is too long
 
 
+def is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - the same
+
+
 def find_by_folder(folder: Path) -> tuple[Backend, ModelCard]:
-    if not is_folder(folder):
+    if not is_there(folder):
         name = str(folder)
         no_id = " and no model that is known has that id on a hub" if re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) else ""
-        hint = did_you_mean(name, known_names()) if no_id else ""
+        hint = (did_you_mean(name, known_names()) or by_id(name)) if no_id else ""
         raise ModelError(
             f"there is no folder {name!r}{no_id}; {hint}name a folder that holds a model, or a model (asr models)"
         )
@@ -261,7 +315,15 @@ def find_by_folder(folder: Path) -> tuple[Backend, ModelCard]:
     raise ModelError(f"no installed backend can read a model from {str(folder)!r}; it holds {contents(folder)}")
 
 
+def by_id(model_id: str) -> str:
+    """How a model is named that no backend lists."""
+    able = [f"{backend.name}:{model_id}" for backend in backends().values() if backend.card_named is not None]
+    return f"{' or '.join(able)} takes it from there; " if able else ""
+
+
 def contents(folder: Path) -> str:
+    if not is_folder(folder):
+        return "one file that none of them knows"
     try:
         names = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
     except OSError as error:

@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,7 +20,16 @@ from asr_cli.errors import UsageError
 from asr_cli.longform.batch import Memory, until
 from asr_cli.longform.mix import Account, Mixer
 from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
-from asr_cli.recognizers import card_of, check_device, choose, folder_named, is_absent
+from asr_cli.recognizers import (
+    assistant_folder,
+    assistant_of,
+    card_of,
+    choose,
+    folder_meant,
+    is_absent,
+    text_language,
+    text_languages,
+)
 from asr_cli.registry import LoadOptions, ModelCard
 from asr_cli.text import language as languages
 from asr_cli.text.finish import check_text, finishers
@@ -50,14 +60,14 @@ class Session:
         self._open = ExitStack()
         self.language = languages.code(self.options.language)
         self.backend, self.card, self.folder = choose(self.options, self.language)
-        check_device(self.options, self.card)
-        spoken = (self.language,) if self.language else self.card.languages
-        self.finishers = finishers(itn=self.options.itn, script=self.options.script, languages=spoken)
+        may_be = text_languages(self.options, self.card)
+        self.finishers = finishers(itn=self.options.itn, script=self.options.script, languages=may_be)
+        text = text_language(self.options, self.card)
         self.vad, self.vad_name = load_vad(self.options)
-        self.punctuator, self.punc_name = punctuators.load_punctuator(self.options, self.card, self.language)
+        self.punctuator, self.punc_name = punctuators.load_punctuator(self.options, self.card, text)
         self.hotwords = expected(self.options.hotwords, self.card)
         self.written = as_written(self.hotwords, self.finishers)  # as a transcript has them
-        load = load_options(self.options, self.hotwords)
+        load = load_options(self.options, self.hotwords, self.language)
         self.recognizer = self._open.enter_context(registry.open_recognizer(self.backend, self.card, self.folder, load))
         self._mixer: Mixer | None = None
 
@@ -198,7 +208,8 @@ class Transcription:
         self.duration = 0.0
         self._account = account
         self._when_heard = when_heard
-        self.language = session.language or session.card.languages[0]
+        self._session = session
+        self._spoken: dict[str, float] = defaultdict(float)  # seconds in each language that was heard
         self.model = session.card.name
         self._segments = self._listen(session, source, options, memories, stop)
 
@@ -206,7 +217,15 @@ class Transcription:
         return self
 
     def __next__(self) -> Segment:
-        return next(self._segments)
+        segment = next(self._segments)
+        if segment.language is not None:
+            self._spoken[segment.language] += segment.end - segment.start
+        return segment
+
+    @property
+    def language(self) -> str | None:
+        """What was asked for, else what most was heard in so far, else what the recogniser usually hears."""
+        return language_of(self._session, self._spoken)
 
     def transcript(self) -> Transcript:
         """Listen to the end, and give the whole."""
@@ -254,7 +273,12 @@ class Transcription:
         self._when_heard()
 
 
-def load_options(options: ModelOptions, hotwords: tuple[str, ...]) -> LoadOptions:
+def language_of(session: Session, spoken: Mapping[str, float]) -> str | None:
+    """spoken: seconds in each language that was heard."""
+    return session.language or max(spoken, key=lambda one: spoken[one], default=session.card.usual_language)
+
+
+def load_options(options: ModelOptions, hotwords: tuple[str, ...], language: str | None) -> LoadOptions:
     """What a backend is told of them."""
     return LoadOptions(
         device=options.device,
@@ -267,6 +291,9 @@ def load_options(options: ModelOptions, hotwords: tuple[str, ...]) -> LoadOption
         encoder_chunk_look_back=options.encoder_chunk_look_back,
         decoder_chunk_look_back=options.decoder_chunk_look_back,
         refresh=options.refresh,
+        decoding=options.decoding,
+        assistant=assistant_folder(options),
+        language=language,
     )
 
 
@@ -307,13 +334,15 @@ def absent(options: ModelOptions) -> Iterator[ModelCard]:
 
     What could not go together anyway is refused first: nobody should wait for gigabytes to hear that.
     """
-    language, recognizer = languages.code(options.language), card_of(options)
-    spoken = (language,) if language else recognizer.languages
-    check_text(itn=options.itn, script=options.script, languages=spoken)
+    recognizer = card_of(options)
+    check_text(itn=options.itn, script=options.script, languages=text_languages(options, recognizer))
     if options.punc is not False and options.punc_model != "auto":
-        punctuators.named(options.punc_model, language or recognizer.languages[0])
-    if options.model != "auto" and folder_named(options) is None and is_absent(recognizer, options):
-        yield recognizer
+        punctuators.named(options.punc_model, text_language(options, recognizer))
+    assistant = assistant_of(options)
+    for name, card in ((options.model, recognizer), (options.assistant_model, assistant)):
+        is_named = name is not None and name != "auto" and folder_meant(name, options) is None
+        if is_named and card is not None and is_absent(card, options):
+            yield card
     for card in (*VAD_CARDS, *PUNC_CARDS):
         if {options.vad_model, options.punc_model} & set(card.names) and is_absent(card, options):
             yield card

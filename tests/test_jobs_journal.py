@@ -1,10 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_cli.audio import Audio
-from asr_cli.jobs.journal import Journal
+from asr_cli.jobs.journal import Journal, read_record, record_of
 from asr_cli.transcript import Segment, Word
 
 RUN = {"source": "talk.mp3", "model": "sphinx"}
@@ -23,6 +25,16 @@ def test_what_was_remembered_is_recalled_exactly_by_the_next_run(tmp_path):
         assert journal.n_recalled == 1
         assert journal.channel(0).recall(UTTERANCE) == HEARD
         assert journal.channel(1).recall(UTTERANCE) is None
+
+
+@given(
+    speaker=st.none() | st.text(), language=st.none() | st.sampled_from(["de", "yue"]),
+    suspect=st.none() | st.just("repetition"), heard=st.none() | st.floats(0, 1e5),
+    words=st.lists(st.builds(Word, st.text(), st.floats(0, 10), st.floats(0, 10), st.none() | st.floats(0, 1))),
+)  # fmt: skip
+def test_all_that_is_known_of_a_segment_comes_back_out_of_json(words, **known):
+    segment = Segment(tuple(words), **known)
+    assert read_record(json.loads(json.dumps(record_of(segment)))) == segment
 
 
 def test_another_run_s_words_do_not_count(tmp_path):

@@ -17,7 +17,9 @@ from asr_cli.jobs.ledger import NAME, VERSION, Ledger, Print
 from asr_cli.jobs.messages import DONE, FAILED, NO_SPEECH, Result
 
 MADE = Print("file", "model", "style", "srt")
-DONE_NOW = Result(status=DONE, duration=2.5, work=1.25, n_segments=1, text="a b", tokens="a b", times="[[0, 1]]")
+DONE_NOW = Result(
+    status=DONE, duration=2.5, work=1.25, n_segments=1, n_suspect=1, text="a b", tokens="a b", times="[[0, 1]]"
+)
 NOT_UTF8 = b"caf\xe9 \xff".decode("utf-8", "surrogateescape")
 
 COMMITS_FOREVER = """

@@ -50,7 +50,7 @@ def test_a_model_is_taken_by_name_or_folder(tmp_path: Path) -> None:
     assert isinstance(found, CtPunctuator) and found.net.config.realtime and name == str(folder)
     assert load_punctuator(ModelOptions(punc_model=OURS), WRITES_MARKS, None)[1] == OURS
     with pytest.raises(UsageError, match="is for zh"):
-        load_punctuator(ModelOptions(punc_model=CHINESE), HEARS["en-US"], None)
+        load_punctuator(ModelOptions(punc_model=CHINESE), HEARS["en-US"], "en-US")
     with pytest.raises(ModelError, match=r"no punctuation model is named .*did you mean .ct-punc"):
         load_punctuator(ModelOptions(punc_model="CT-Punk"), HEARS["en-US"], None)
     with pytest.raises(UsageError, match="does nothing"):

@@ -20,6 +20,7 @@ def row(entry):
     hubs = [f"{hub} `{name}`" for hub, name in ids.items() if name]
     kind = KINDS[entry.kind]
     languages = "any" if card.languages == ("und",) else ", ".join(card.languages)
+    languages = f"{len(card.languages)} languages" if len(card.languages) > 9 else languages
     origin = "comes with the program" if card.bundled else ", ".join(hubs)
     return f"| `{card.name}` | {kind} | {languages} | {card.license} | {origin} |"
 

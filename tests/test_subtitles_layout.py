@@ -286,3 +286,13 @@ def test_presets_and_languages_give_the_styles_of_the_guides() -> None:
 def test_nothing_said_makes_no_cue() -> None:
     assert list(layout([])) == []
     assert list(layout([Segment(()), Segment((Word(" ", 0, 1),))])) == []
+
+
+def test_a_cue_is_of_one_language_and_doubtful_as_a_whole_or_not_at_all() -> None:
+    said = [("one two", "en", None), ("eins zwei", "de", None), ("drei drei", "de", "repetition"), ("vier", "de", None)]
+    segments = [
+        Segment(tuple(Word(f" {word}", at + i / 4, at + i / 4 + 0.2) for i, word in enumerate(text.split())),
+                language=language, suspect=suspect)
+        for at, (text, language, suspect) in enumerate(said)
+    ]  # fmt: skip
+    assert [(cue.text, cue.language, cue.suspect) for cue in layout(segments)] == said

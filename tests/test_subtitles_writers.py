@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -157,6 +158,14 @@ def test_json_is_utf8_versioned_and_whole() -> None:
     assert found["text"] == "\n".join(segment["text"] for segment in found["segments"])
     for segment in found["segments"]:
         assert "".join(word["word"] for word in segment["words"]).strip() == segment["text"]
+
+
+def test_json_tells_of_a_segment_s_language_and_doubts_where_they_are_known() -> None:
+    plain = Segment((Word(" yes", 0, 1),))
+    doubtful = replace(plain, language="en", suspect="repetition")
+    first, second = json.loads(text_of("json", [plain, doubtful]))["segments"]
+    assert not {"language", "suspect"} & first.keys()
+    assert (second["language"], second["suspect"]) == ("en", "repetition")
 
 
 def test_an_unsure_recogniser_gives_null_probability() -> None:

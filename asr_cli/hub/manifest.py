@@ -10,6 +10,15 @@ from asr_cli.errors import UsageError
 
 # A folder with one of these is a model; a download that broke off leaves one without.
 WEIGHTS = ("model.pt", "model.safetensors", "model.pb", "vad.pb", "punc.pb")
+# Those of transformers' layout, each enough for a model; where a repository has several, the first is taken.
+WEIGHT_SETS = (
+    ("model.safetensors",),
+    ("model.safetensors.index.json", "model-*-of-*.safetensors"),
+    ("pytorch_model.bin",),
+    ("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+)
+TRANSFORMERS = tuple(pattern for patterns in WEIGHT_SETS for pattern in patterns)  # for a card's files
+SOME_WEIGHTS = ("model[.-]*safetensors*", "pytorch_model[.-]*")  # also of other precisions
 # What FunASR's layouts are made of; examples, figures and other programs' weights stay on the hub.
 NEEDED = (
     *WEIGHTS, "configuration.json", "*.yaml", "*.mvn", "tokens.json", "tokens.txt", "seg_dict", "bpe.model",
@@ -53,10 +62,12 @@ class Manifest:
         return HUBS[self.hub]
 
     def only(self, patterns: Sequence[str]) -> "Manifest":
-        """The files that are needed; a path that leads out of its folder never is."""
+        """The files that are needed, weights once only; a path that leads out of its folder never is."""
         wanted = patterns or NEEDED
-        files = (file for file in self.files if any(fnmatchcase(file.path, pattern) for pattern in wanted))
-        return replace(self, files=tuple(file for file in files if stays_inside(file.path)))
+        inside = [file for file in self.files if stays_inside(file.path) and is_one_of(file.path, wanted)]
+        weights = next((one for one in WEIGHT_SETS if all(holds(inside, pattern) for pattern in one)), ())
+        files = (file for file in inside if is_one_of(file.path, weights) or not is_one_of(file.path, SOME_WEIGHTS))
+        return replace(self, files=tuple(files) if weights else tuple(inside))
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, indent=2)
@@ -65,6 +76,14 @@ class Manifest:
     def from_json(cls, text: str) -> "Manifest":
         table = json.loads(text)
         return cls(**{**table, "files": tuple(RemoteFile(**file) for file in table["files"])})
+
+
+def is_one_of(path: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def holds(files: Sequence[RemoteFile], pattern: str) -> bool:
+    return any(fnmatchcase(file.path, pattern) for file in files)
 
 
 def check_hub(hub: str) -> None:
@@ -96,6 +115,23 @@ def read(path: Path) -> Manifest | None:
 def lost(folder: Path, manifest: Manifest) -> list[RemoteFile]:
     """The files that are not there in their size; checksums would take too long wherever a model is used."""
     return [file for file in manifest.files if size_of_file(folder / file.path) != file.size]
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder has weights of transformers' layout, all parts of them."""
+    return any(has_weights(folder, name) for name, *_ in WEIGHT_SETS)
+
+
+def has_weights(folder: Path, name: str) -> bool:
+    if not (folder / name).is_file():
+        return False
+    if not name.endswith(".index.json"):
+        return True
+    try:
+        parts = set(json.loads((folder / name).read_bytes())["weight_map"].values())
+        return all((folder / part).is_file() for part in parts)
+    except (ValueError, KeyError, TypeError, AttributeError):  # an index that nobody can read
+        return False
 
 
 def size_of_file(path: Path) -> int | None:

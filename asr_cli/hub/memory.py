@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from asr_cli.hub.manifest import Manifest, read
-from asr_cli.hub.places import cache_folder
+from asr_cli.hub.places import cache_folder, file_name
 
 
 def remember(name: str, manifest: Manifest) -> None:
@@ -20,4 +20,4 @@ def remembered(name: str) -> Manifest | None:
 
 
 def memory(name: str) -> Path:
-    return cache_folder() / "manifests" / f"{name}.json"
+    return cache_folder() / "manifests" / f"{file_name(name)}.json"

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from asr_cli.hub.manifest import WEIGHTS, recorded
+from asr_cli.hub.manifest import WEIGHTS, is_whole, recorded
 
 
 def cache_folder() -> Path:
@@ -15,6 +15,20 @@ def cache_folder() -> Path:
 def models_folder() -> Path:
     """What we download, a folder for each model, named as the model."""
     return cache_folder() / "models"
+
+
+def own_folder(name: str) -> Path:
+    """Where a model lies that we download.
+
+    >>> own_folder("whisper:openai/whisper-small").name
+    'whisper--openai--whisper-small'
+    """
+    return models_folder() / file_name(name)
+
+
+def file_name(name: str) -> str:
+    """A model's name as no file system refuses it."""
+    return name.replace(":", "--").replace("/", "--")
 
 
 def find(
@@ -33,11 +47,11 @@ def find_all(
 
 def places(name: str, modelscope: str | None, huggingface: str | None, model_dir: Path | None) -> Iterator[Path]:
     if model_dir is not None:
-        names = [name, *(model_id.rpartition("/")[2] for model_id in (modelscope, huggingface) if model_id)]
+        names = [file_name(name), *(model_id.rpartition("/")[2] for model_id in (modelscope, huggingface) if model_id)]
         if model_dir.absolute().name in names:  # any other name could be any other model
             yield model_dir
         yield from (model_dir / one for one in names)
-    yield models_folder() / name
+    yield own_folder(name)
     if modelscope is not None:
         yield from modelscope_places(modelscope)
     if huggingface is not None:
@@ -102,14 +116,16 @@ def owner(folder: Path) -> str:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder; a link counts as the file it leads to."""
+    """Bytes of the files in a folder, or of a file; a link counts as the file it leads to."""
+    if folder.is_file():
+        return folder.stat().st_size
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def is_model(folder: Path) -> bool:
     """Whether there are weights: a file of a name that we know, or the largest of what we downloaded."""
     try:
-        if any((folder / name).is_file() for name in WEIGHTS):
+        if any((folder / name).is_file() for name in WEIGHTS) or is_whole(folder):
             return True
         manifest = recorded(folder)
         if manifest is None or not manifest.files:

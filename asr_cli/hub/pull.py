@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from asr_cli.errors import DownloadError, ModelError
 from asr_cli.hub.manifest import RECORD, Manifest, RemoteFile, lost, recorded
-from asr_cli.hub.places import models_folder, size_of
+from asr_cli.hub.places import file_name, models_folder, own_folder, size_of
 from asr_cli.hub.source import open_hub
 from asr_cli.hub.transfer import download, length, sha256, wrong_hash
 
@@ -43,7 +43,7 @@ class Progress:
 
 def pull(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
     """Download what the manifest lists, and give the model's folder."""
-    folder = models_folder() / name
+    folder = own_folder(name)
     with writing(models_folder()), alone(name):
         if is_same(recorded(folder), manifest) and not lost(folder, manifest):
             return folder  # another process was faster
@@ -63,7 +63,7 @@ def mend(name: str, manifest: Manifest, present: Path, damaged: Collection[str])
 
 def complete(name: str, manifest: Manifest) -> Generator[Progress, None, Path]:
     """Download what is missing, and let it take the model's place."""
-    folder, staging = models_folder() / name, unfinished(name)
+    folder, staging = own_folder(name), unfinished(name)
     reuse(staging, manifest)
     require_space(staging, manifest)
     files: list[RemoteFile] = []
@@ -116,7 +116,7 @@ def is_sound(path: Path, file: RemoteFile) -> bool:
 
 def unfinished(name: str) -> Path:
     """Where a download grows, and stays when it breaks off."""
-    return models_folder() / f".{name}.part"
+    return models_folder() / f".{file_name(name)}.part"
 
 
 def resumable(name: str) -> Manifest | None:
@@ -214,7 +214,7 @@ def alone(name: str, *, wait: bool = True) -> Iterator[None]:
     from filelock import FileLock
 
     models_folder().mkdir(parents=True, exist_ok=True)
-    lock = FileLock(models_folder() / f".{name}.lock", thread_local=False)
+    lock = FileLock(models_folder() / f".{file_name(name)}.lock", thread_local=False)
     try:
         acquire(lock, name, wait=wait)
     except (OSError, NotImplementedError) as error:

@@ -203,7 +203,7 @@ def tasks(batch: Batch, ledger: Ledger) -> Callable[[int], Task]:
 
 def note(batch: Batch, ledger: Ledger, event: Event) -> None:
     if isinstance(event, Heard):
-        ledger.heard(batch.item(event.number).key, event.place, event.words, event.work)
+        ledger.heard(batch.item(event.number).key, event.place, event.segment, event.work)
     elif isinstance(event, Ended) and event.result.status != INTERRUPTED and not event.result.fatal:
         ledger.ended(batch.item(event.number).key, event.result)
         batch.known.add(event.number)

@@ -17,7 +17,7 @@ from asr_cli.jobs.ledger import Print
 from asr_cli.jobs.manifest import Item
 from asr_cli.jobs.messages import Setup
 from asr_cli.options import ModelOptions, ReadOptions
-from asr_cli.recognizers import card_of, folder_named, folder_of
+from asr_cli.recognizers import assistant_folder, card_of, folder_named, folder_of, text_language
 from asr_cli.text import language as languages
 from asr_cli.text.hotwords import read_hotwords
 
@@ -58,7 +58,9 @@ def hearing(models: ModelOptions, reading: ReadOptions) -> dict[str, Any]:
         "model": [card.name, place(folder)],
         "compute_type": models.compute_type,
         "hotwords": [list(hotwords), models.hotword_weight],
-        "decoding": [models.mode, models.chunk_size, models.encoder_chunk_look_back, models.decoder_chunk_look_back],
+        "streaming": [models.mode, models.chunk_size, models.encoder_chunk_look_back, models.decoder_chunk_look_back],
+        "decoding": asdict(models.decoding),
+        "assistant": place(assistant_folder(models)),
         "language": language,
         "vad": [vad, place(vad_folder), models.vad and asdict(models.vad)],
         "reading": asdict(reading),
@@ -68,9 +70,8 @@ def hearing(models: ModelOptions, reading: ReadOptions) -> dict[str, Any]:
 def writing(setup: Setup) -> dict[str, Any]:
     """All that changes what is written of them, in whatever format."""
     models = setup.models
-    language = languages.code(models.language)
     card = card_of(models)
-    punc = punctuators.choose(models, card, language or card.languages[0])
+    punc = punctuators.choose(models, card, text_language(models, card))
     style = setup.layout.style
     return {
         "punc": place(punc) if isinstance(punc, Path) else punc and punc.name,
@@ -89,7 +90,8 @@ def place(folder: Path | None) -> list[Any] | None:
 
 
 def newest(folder: Path) -> int:
-    return max((path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()), default=0)
+    files = folder.iterdir() if folder.is_dir() else (folder,)
+    return max((path.stat().st_mtime_ns for path in files if path.is_file()), default=0)
 
 
 def digest(value: Any) -> str:

@@ -7,9 +7,8 @@ journal before the recogniser: the result is the same to the last byte as that o
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self, TextIO
@@ -22,7 +21,8 @@ fcntl: ModuleType | None = None
 with suppress(ImportError):  # Windows has none; two runs at once are not noticed there
     import fcntl
 
-VERSION = 1
+VERSION = 2
+KNOWN = ("speaker", "language", "suspect", "heard")  # of a segment beside its words; kept where there is something
 
 
 class Journal:
@@ -56,7 +56,7 @@ class Journal:
 
     def remember(self, key: str, segment: Segment) -> None:
         self.n_records += 1
-        self._append({"utterance": key, "words": words_of(segment), "speaker": segment.speaker})
+        self._append({"utterance": key, **record_of(segment)})
 
     def discard(self) -> None:
         """The recording is complete: the journal has done its work."""
@@ -91,7 +91,7 @@ class Journal:
             record = parse(line)
             if record is None:  # the write that the power cut off; what follows it cannot be trusted either
                 break
-            known[record["utterance"]] = replace(read_words(record["words"]), speaker=record["speaker"])
+            known[record["utterance"]] = read_record(record)
             n_bytes += len(line)
         self._file.truncate(n_bytes)
         return known
@@ -117,13 +117,14 @@ def place_of(channel: int, utterance: Audio) -> str:
     return f"{channel}:{first}:{len(utterance.samples)}"
 
 
-def words_of(segment: Segment) -> list[list[Any]]:
-    """A segment's words as JSON has them."""
-    return [[word.text, word.start, word.end, word.confidence] for word in segment.words]
+def record_of(segment: Segment) -> dict[str, Any]:
+    """What a recogniser has made of an utterance, as JSON has it."""
+    known = {name: value for name in KNOWN if (value := getattr(segment, name)) is not None}
+    return {"words": [[word.text, word.start, word.end, word.confidence] for word in segment.words], **known}
 
 
-def read_words(fields: Iterable[Sequence[Any]]) -> Segment:
-    return Segment(tuple(Word(*one) for one in fields))
+def read_record(record: Mapping[str, Any]) -> Segment:
+    return Segment(tuple(Word(*one) for one in record["words"]), **{name: record.get(name) for name in KNOWN})
 
 
 def opened_alone(path: Path) -> TextIO:

@@ -18,19 +18,19 @@ from asr_cli.errors import OutputError
 from asr_cli.jobs.messages import COMPLETE, Result
 
 NAME = ".asr-batch.sqlite"
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS recording (
     key BLOB PRIMARY KEY, source TEXT, heard_with TEXT, written_with TEXT, formats TEXT, status TEXT, code TEXT,
-    error TEXT, warnings TEXT, duration REAL, work REAL, n_segments INTEGER, text TEXT, tokens TEXT, times TEXT,
-    score TEXT
+    error TEXT, warnings TEXT, duration REAL, work REAL, n_segments INTEGER, n_suspect INTEGER, text TEXT, tokens TEXT,
+    times TEXT, score TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS utterance (
-    key BLOB, place TEXT, words TEXT, work REAL, PRIMARY KEY (key, place)
+    key BLOB, place TEXT, segment TEXT, work REAL, PRIMARY KEY (key, place)
 ) WITHOUT ROWID;
 """
 BEGUN = "begun"
-RESULT = "status, code, error, warnings, duration, work, n_segments, text, tokens, times, score"
+RESULT = "status, code, error, warnings, duration, work, n_segments, n_suspect, text, tokens, times, score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ class Ledger:
         return {os.fsdecode(key): Standing(Print(*made), status, code) for key, *made, status, code in rows}
 
     def known(self, key: str, made: Print) -> dict[str, str]:
-        """The words of each utterance that an earlier run recognised and that still count, by place."""
+        """The segment of each utterance that an earlier run recognised and that still counts, by place."""
         rows = self._rows("SELECT source, heard_with FROM recording WHERE key = ?", os.fsencode(key))
         if rows != [(made.source, made.heard_with)]:
             return {}
-        return dict(self._rows("SELECT place, words FROM utterance WHERE key = ?", os.fsencode(key)))
+        return dict(self._rows("SELECT place, segment FROM utterance WHERE key = ?", os.fsencode(key)))
 
     def spent(self, key: str) -> float:
         """Seconds of work on the utterances that are known."""
@@ -127,16 +127,16 @@ class Ledger:
         self._change("DELETE FROM utterance WHERE key = ?", os.fsencode(key))
         self._change("DELETE FROM recording WHERE key = ?", os.fsencode(key))
 
-    def heard(self, key: str, place: str, words: str, work: float) -> None:
-        self._change("INSERT OR REPLACE INTO utterance VALUES (?, ?, ?, ?)", os.fsencode(key), place, words, work)
+    def heard(self, key: str, place: str, segment: str, work: float) -> None:
+        self._change("INSERT OR REPLACE INTO utterance VALUES (?, ?, ?, ?)", os.fsencode(key), place, segment, work)
 
     def ended(self, key: str, result: Result) -> None:
         """The recording is through; once it is complete, its utterances have done their work."""
         self._change(
-            f"UPDATE recording SET ({RESULT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE key = ?",
+            f"UPDATE recording SET ({RESULT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE key = ?",
             result.status, result.code, plain(result.error), plain("\n".join(result.warnings)), result.duration,
-            result.work, result.n_segments, plain(result.text), plain(result.tokens), plain(result.times),
-            result.score, os.fsencode(key),
+            result.work, result.n_segments, result.n_suspect, plain(result.text), plain(result.tokens),
+            plain(result.times), result.score, os.fsencode(key),
         )  # fmt: skip
         if result.status in COMPLETE:
             self._change("DELETE FROM utterance WHERE key = ?", os.fsencode(key))

@@ -33,7 +33,7 @@ class Setup:
 class Task:
     """A recording to be transcribed.
 
-    known: what was recognised of it before: the words of each utterance as JSON, by its place. spent: seconds of work
+    known: what was recognised of it before: the segment of each utterance as JSON, by its place. spent: seconds of work
     on that. again: given out before in this run.
     upload: the address of the directory that the targets are to be copied to, if they are not where they belong.
     """
@@ -52,7 +52,7 @@ class Result:
     """How a recording ended. Times in seconds; text, tokens, times and score are lines for Kaldi-style files.
 
     work: what it took of a recogniser's time and, for everything else, of a processor's; waiting for others is none.
-    recalled: how much of the duration an earlier run had recognised.
+    recalled: how much of the duration an earlier run had recognised. n_suspect: segments whose text is doubtful.
     fatal: the next recording would fare alike, so the batch should stop.
     """
 
@@ -61,6 +61,7 @@ class Result:
     work: float = 0.0
     recalled: float = 0.0
     n_segments: int = 0
+    n_suspect: int = 0
     text: str = ""
     tokens: str = ""
     times: str = ""
@@ -89,12 +90,12 @@ class Ready:
 class Heard:
     """An utterance is recognised.
 
-    place: its key in the journal. words: JSON. end: seconds into the recording. work: seconds, as of a `Result`.
+    place: its key in the journal. segment: JSON. end: seconds into the recording. work: seconds, as of a `Result`.
     """
 
     number: int
     place: str
-    words: str
+    segment: str
     end: float
     work: float
 

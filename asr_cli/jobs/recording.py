@@ -34,6 +34,7 @@ class Outcome:
     duration: float  # of audio heard
     elapsed: float  # on the clock
     n_segments: int
+    n_suspect: int
     position: float  # the end of the last segment
     complete: bool
     written: tuple[Path, ...]
@@ -78,7 +79,9 @@ def transcribe_job(
         text = f"no speech found in {job.name!r} (0.0 s of {duration:.1f} s){wrote}"
         log.warning(text, extra={"code": "W-NO-SPEECH"})
     elapsed = time.monotonic() - begun
-    return Outcome(job, duration, elapsed, written.n_segments, written.position, complete, paths)
+    return Outcome(
+        job, duration, elapsed, written.n_segments, written.n_suspect, written.position, complete, paths
+    )  # fmt: skip
 
 
 def open_journal(session: Session, job: Job, reading: ReadOptions, resume: bool, stack: ExitStack) -> Journal | None:

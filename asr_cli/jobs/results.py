@@ -18,9 +18,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How much there was to write. position: seconds, the end of the last segment."""
+    """How much there was to write, and doubtful of it. position: seconds, the end of the last segment."""
 
     n_segments: int
+    n_suspect: int
     position: float
 
 
@@ -65,13 +66,14 @@ def primed(items: Iterable[T]) -> Iterator[T]:
 
 def feed(segments: Iterable[Segment], outputs: Sequence[Taker]) -> Written:
     """Give every segment to everybody."""
-    n_segments, position = 0, 0.0
+    n_segments, n_suspect, position = 0, 0, 0.0
     for segment in segments:
         for output in outputs:
             output.add(segment)
         n_segments += 1
+        n_suspect += segment.suspect is not None
         position = max(position, segment.end)
-    return Written(n_segments, position)
+    return Written(n_segments, n_suspect, position)
 
 
 def keep(targets: Iterable[Target], complete: bool) -> tuple[Path, ...]:

@@ -86,6 +86,7 @@ def record(item: Item, result: Result | None, places: Sequence[str]) -> dict[str
             "audio_s": round(result.duration, 3),
             "rtfx": round(result.rate, 1),
             "segments": result.n_segments,
+            "n_suspect": result.n_suspect,
             "outputs": list(places),
         }
     else:

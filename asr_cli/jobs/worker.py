@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from asr_cli.audio import Audio
 from asr_cli.audio.address import local_path
 from asr_cli.errors import AsrError, InputError, OutputError
-from asr_cli.jobs.journal import place_of, read_words, words_of
+from asr_cli.jobs.journal import place_of, read_record, record_of
 from asr_cli.jobs.kaldi import KaldiLines
 from asr_cli.jobs.manifest import Item
 from asr_cli.jobs.messages import (
@@ -121,7 +121,8 @@ class Worker:
         return Result(
             status=DONE if written.n_segments else NO_SPEECH, duration=duration,
             work=time.thread_time() + memories.work, recalled=duration * memories.share,  # the thread is its own
-            n_segments=written.n_segments, text=lines.text, tokens=lines.tokens, times=lines.times, score=lines.score,
+            n_segments=written.n_segments, n_suspect=written.n_suspect, text=lines.text, tokens=lines.tokens,
+            times=lines.times, score=lines.score,
         )  # fmt: skip
 
     def _sit_down(self, stack: ExitStack) -> Callable[[], None]:
@@ -181,16 +182,16 @@ class Memories:
 
     def recall(self, place: str, duration: float) -> str | None:
         known: Mapping[str, str] = self._task.known
-        words = known.get(place)
+        segment = known.get(place)
         self._asked += duration
-        self._recalled += duration if words is not None else 0.0
-        return words
+        self._recalled += duration if segment is not None else 0.0
+        return segment
 
-    def remember(self, place: str, words: str, end: float) -> None:
+    def remember(self, place: str, segment: str, end: float) -> None:
         with self._lock:
             spent = self._account.seconds if self._account is not None else 0.0
             work, self._told = spent - self._told, spent
-        self._tell(Heard(self._task.number, place, words, end, work))
+        self._tell(Heard(self._task.number, place, segment, end, work))
 
 
 class Memory:
@@ -200,12 +201,12 @@ class Memory:
         self._memories, self._channel = memories, channel
 
     def recall(self, utterance: Audio) -> Segment | None:
-        words = self._memories.recall(place_of(self._channel, utterance), utterance.duration)
-        return None if words is None else read_words(json.loads(words))
+        known = self._memories.recall(place_of(self._channel, utterance), utterance.duration)
+        return None if known is None else read_record(json.loads(known))
 
     def remember(self, utterance: Audio, segment: Segment) -> None:
-        words = json.dumps(words_of(segment))
-        self._memories.remember(place_of(self._channel, utterance), words, utterance.end)
+        record = json.dumps(record_of(segment))
+        self._memories.remember(place_of(self._channel, utterance), record, utterance.end)
 
 
 class Relay(logging.Handler):

@@ -1,6 +1,7 @@
 """Segments of one utterance to finals: stitched, punctuated and written as asked for, as they come."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from asr_cli.longform.stitch import Stitcher
 from asr_cli.protocols import Punctuator
@@ -16,7 +17,7 @@ class Conclusion:
     def __init__(self, punctuator: Punctuator | None, finishers: Sequence[Stage]) -> None:
         self._punctuator, self._finishers = punctuator, finishers
         self._stitcher = Stitcher()
-        self._open: list[Word] = []  # of a sentence whose end is not known
+        self._open: list[tuple[Word, Segment]] = []  # of a sentence whose end is not known, with where they come from
 
     def add(self, segment: Segment) -> list[Segment]:
         """The segments that are certain now."""
@@ -30,14 +31,17 @@ class Conclusion:
             yield from segments
             return
         # A punctuator leaves out what cannot be seen, and by their number it is known which words are given away.
-        self._open += [word for segment in segments for word in segment.words if word.text.strip()]
+        self._open += [(word, segment) for segment in segments for word in segment.words if word.text.strip()]
         if not self._open:
             return
-        sentences = list(self._punctuator([Segment(tuple(self._open))]))
+        sentences = list(self._punctuator([Segment(tuple(word for word, _ in self._open))]))
         if not last and len(self._open) < MOST_WORDS:
             del sentences[-1:]  # what comes next may go on with it
-        del self._open[: sum(len(sentence.words) for sentence in sentences)]
-        yield from sentences
+        for sentence in sentences:
+            origins = [segment for _, segment in self._open[: len(sentence.words)]]
+            del self._open[: len(sentence.words)]
+            suspect = next((one.suspect for one in origins if one.suspect), None)
+            yield replace(sentence, language=origins[0].language, suspect=suspect)
 
     def _finish(self, segments: Iterator[Segment]) -> list[Segment]:
         return written(segments, self._finishers)

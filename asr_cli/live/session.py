@@ -10,6 +10,7 @@ import numpy as np
 
 from asr_cli import registry
 from asr_cli.audio import Audio
+from asr_cli.decoding import DecodingOptions
 from asr_cli.errors import UsageError
 from asr_cli.live.captioner import Captioner
 from asr_cli.live.desk import Desk
@@ -19,14 +20,15 @@ from asr_cli.live.listening import Listening
 from asr_cli.live.stats import Stats
 from asr_cli.options import ModelOptions
 from asr_cli.protocols import Chunk, Recognizer, StreamingRecognizer
-from asr_cli.recognizers import choose
+from asr_cli.recognizers import card_of, choose
 from asr_cli.session import Session, load_options
 from asr_cli.vad.follow import AllSpeech, Follower, VadFollower
 from asr_cli.vad.fsmn import FsmnVad
 
 N_WARM, WARM_SAMPLES = 2, 8000  # as many as are going to recognise at once; half a second
 AHEAD = 30.0  # s of speech
-DECODING = ("mode", "chunk_size", "encoder_chunk_look_back", "decoder_chunk_look_back", "refresh")
+STREAMING = ("mode", "chunk_size", "encoder_chunk_look_back", "decoder_chunk_look_back", "refresh")
+OF_DRAFTS = ("task", "initial_prompt", "suppress_tokens", "attention")  # what of decoding is said of drafts, too
 FIELDS = {field.name: field for field in fields(ModelOptions)}
 BATCH_SECONDS = 20.0  # of speech made final at once, where several streams have some
 
@@ -42,6 +44,10 @@ class LiveOptions:
     models: ModelOptions
     final_model: str | None = None
     drafts: bool = True
+
+    def __post_init__(self) -> None:
+        if self.models.decoding.long_form == "sequential":
+            raise UsageError("a stream has no long form: its utterances are heard one by one; leave sequential out")
 
 
 class LiveSession:
@@ -61,8 +67,9 @@ class LiveSession:
         drafting: Recognizer | StreamingRecognizer = recognizer
         self.drafted_by: str | None = self.session.card.name if options.drafts else None
         if options.final_model is not None and options.drafts:
-            backend, card, folder = choose(options.models, self.session.language)
-            load = load_options(options.models, self.session.hotwords if card.hotwords else ())
+            models = draft_options(options)
+            backend, card, folder = choose(models, self.session.language)
+            load = load_options(models, self.session.hotwords if card.hotwords else (), self.session.language)
             drafting = self._open.enter_context(registry.open_recognizer(backend, card, folder, load))
             self.drafted_by = card.name
         # What streams makes its last draft of an utterance final; nobody hears the same twice.
@@ -126,13 +133,22 @@ class LiveSession:
 
 
 def final_options(options: LiveOptions) -> ModelOptions:
-    """What the finals are made with. How a model decodes is said of the one that makes the drafts."""
+    """What the finals are made with. How a model streams is said of the one that makes the drafts."""
     if options.final_model is None:
         return options.models
     if options.final_model == options.models.model:
         raise UsageError(f"--final-model {options.final_model!r} is the model already; leave it out")
-    own: dict[str, Any] = {name: FIELDS[name].default for name in DECODING}
+    own: dict[str, Any] = {name: FIELDS[name].default for name in STREAMING}
     return replace(options.models, model=options.final_model, **own)
+
+
+def draft_options(options: LiveOptions) -> ModelOptions:
+    """What the drafts are made with. Where something else makes the finals, the search is said of that."""
+    if options.final_model is None:
+        return options.models
+    plain = replace(options.models, decoding=DecodingOptions(), assistant_model=None)
+    known = set(OF_DRAFTS) & set(card_of(plain).decoding)
+    return replace(plain, decoding=DecodingOptions(**{name: getattr(options.models.decoding, name) for name in known}))
 
 
 def warm_up(recognizer: Recognizer, drafting: Recognizer | StreamingRecognizer) -> None:

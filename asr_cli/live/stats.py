@@ -4,7 +4,7 @@ import statistics
 import threading
 import time
 from bisect import bisect_left
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +67,7 @@ class Stats:
         self._lock = threading.Lock()
         self._ends: deque[float] = deque(maxlen=MEMORY)  # of blocks, in the stream
         self._arrivals: deque[float] = deque(maxlen=MEMORY)  # on the clock
+        self.spoken: dict[str, float] = defaultdict(float)  # seconds in each language that was heard
         self._noticed: dict[int, float] = {}  # when an utterance's end was
         self._first_shown: dict[int, float] = {}
         self._last: dict[int, tuple[float, float]] = {}  # when an utterance's last final was told, and its end
@@ -100,6 +101,8 @@ class Stats:
             if final.id not in self._last:
                 self._delay("first_word", self._first_shown.get(final.id, now), self._arrival(final.segment.start))
             self._last[final.id] = now, final.segment.end
+            if final.segment.language is not None:
+                self.spoken[final.segment.language] += final.segment.end - final.segment.start
 
     def over(self, utterance: int, *, without_drafts: bool) -> None:
         """All of the utterance is final."""

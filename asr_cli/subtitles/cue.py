@@ -16,6 +16,8 @@ class Cue:
     end: float
     rows: tuple[tuple[Word, ...], ...]
     speaker: str | None = None
+    language: str | None = None  # of its segment, as it was heard
+    suspect: str | None = None  # why its text is doubtful
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -49,6 +49,10 @@ def as_object(number: int, segment: Segment, *, word_times: bool = True) -> dict
     found: dict[str, Any] = {"id": number, "start": start, "end": end, "text": segment.text}
     if segment.speaker is not None:
         found["speaker"] = segment.speaker
+    if segment.language is not None:
+        found["language"] = segment.language
+    if segment.suspect is not None:
+        found["suspect"] = segment.suspect
     if word_times:
         found["words"] = [word_object(word) for word in segment.words]
     return found

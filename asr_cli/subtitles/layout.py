@@ -19,7 +19,7 @@ N_WORDS = 240  # looked at together: several cues of any script; more changes no
 def layout(segments: Iterable[Segment], style: Styling | None = None) -> Iterator[Cue]:
     """Yield each cue as soon as nothing later can change it.
 
-    Every word is in exactly one cue, a cue has one speaker, and cues never overlap, whatever the times.
+    Every word is in exactly one cue, a cue is of one speaker and language, and cues never overlap, whatever the times.
     """
     typesetter = Typesetter(style)
     for segment in segments:
@@ -33,7 +33,7 @@ class Typesetter:
     def __init__(self, style: Styling | None = None) -> None:
         self.style = style or by_script()
         self.words: list[Word] = []  # one speaker's, without a long silence; not in a cue yet
-        self.speaker: str | None = None
+        self.about = Segment(())  # what is known of them: a cue has one speaker, one language, and is suspect or not
         self.clocks: dict[str | None, float] = {}  # each speaker's times run forwards
         self.begun: dict[str | None, float] = {}  # where each speaker's last cue starts
         self.waiting: list[tuple[float, int, Cue, Style]] = []  # a heap: another speaker's may belong before these
@@ -45,9 +45,10 @@ class Typesetter:
         if not words:
             return
         self.clocks[segment.speaker] = words[-1].start
-        if self.words and (segment.speaker != self.speaker or self.is_pause(words[0], LONG_PAUSE)):
+        about = replace(segment, words=(), overlap=None, heard=None)
+        if self.words and (about != self.about or self.is_pause(words[0], LONG_PAUSE)):
             self.set(final=True)
-        self.speaker = segment.speaker
+        self.about = about
         for word in join(self.words, words):
             if self.words and self.is_pause(word, SILENCE):
                 self.set(final=True)
@@ -77,15 +78,17 @@ class Typesetter:
         if not self.words:
             return
         style = choose(self.style, "".join(word.text for word in self.words))
-        reserve = columns(name_prefix(self.speaker))
+        speaker = self.about.speaker
+        reserve = columns(name_prefix(speaker))
         pieces = atoms(cut_wide(self.words, style.max_line_width), width=style.max_line_width)
         divider = Divider(pieces, style, reserve)
         cues = divider.cues()
         chosen = cues if final else cues[: max(1, len(cues) - 2)]
         for i, j in chosen:
             # Half of a word that was cut in two may begin after the word that follows it.
-            begin = self.begun[self.speaker] = max(pieces[i].start, self.begun.get(self.speaker, 0.0))
-            cue = Cue(begin, max(pieces[j - 1].end, begin), divider.rows(i, j), self.speaker)
+            begin = self.begun[speaker] = max(pieces[i].start, self.begun.get(speaker, 0.0))
+            end = max(pieces[j - 1].end, begin)
+            cue = Cue(begin, end, divider.rows(i, j), speaker, self.about.language, self.about.suspect)
             heapq.heappush(self.waiting, (cue.start, self.n_cues, cue, style))
             self.n_cues += 1
         self.words = [word for piece in pieces[chosen[-1][1] :] for word in piece.words]

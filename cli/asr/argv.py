@@ -9,15 +9,18 @@ from asr_cli.errors import UsageError
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # Whisper's options that mean nothing to the recognisers here. Silence would be worse than a word.
 NOT_HERE = {
-    "temperature", "best-of", "beam-size", "patience", "length-penalty", "suppress-tokens", "initial-prompt",
-    "condition-on-previous-text", "carry-initial-prompt", "fp16", "temperature-increment-on-fallback",
-    "compression-ratio-threshold", "logprob-threshold", "no-speech-threshold", "prepend-punctuations",
-    "append-punctuations", "hallucination-silence-threshold", "clip-timestamps", "compute-type", "hotwords",
-    "repetition-penalty", "no-repeat-ngram-size", "vad-onset", "vad-offset", "diarize",
+    "best-of", "patience", "carry-initial-prompt", "fp16", "prepend-punctuations", "append-punctuations",
+    "hallucination-silence-threshold", "clip-timestamps", "repetition-penalty", "no-repeat-ngram-size", "vad-onset",
+    "vad-offset", "diarize",
 }  # fmt: skip
 
-# Other programs' names for what is here under its model's own name.
-ALIASES = {"vad-min-silence-duration-ms": "vad-max-end-silence-time"}
+# Other names for what is here under its model's own name, or one that fits a narrow terminal.
+ALIASES = {
+    "vad-min-silence-duration-ms": "vad-max-end-silence-time",
+    "temperature-increment-on-fallback": "temperature-increment",
+    "condition-on-previous-text": "previous-text",
+    "no-condition-on-previous-text": "no-previous-text",
+}
 
 
 def whisper_habits(argv: Sequence[str], switches: Collection[str], values: Collection[str]) -> list[str]:

@@ -14,7 +14,8 @@ from asr.console import Console
 from asr.interrupt import stopping
 from asr.main import INTERRUPTED
 from asr.options import SubtitleFlags
-from asr.run import Request, make_layout, model_options, reading_options, refuse_idle_models, refuse_task
+from asr.request import Request, model_options
+from asr.run import make_layout, reading_options, refuse_idle_models
 from asr.summary import show_summary
 from asr.tally import SOME_FAILED
 from asr.watching import BatchView
@@ -54,7 +55,6 @@ def ordered(request: Request, flags: BatchFlags) -> "Order":
 
     if flags.output is None:
         raise UsageError("a batch needs a directory to write to: add -o DIR")
-    refuse_task(request)
     formats = parse_formats(flags.output_format, tuple(WRITERS))
     refuse_idle(request, flags, formats)
     spoken = request.recognition

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asr.bytes import size_text
 from asr.console import Console
 from asr_cli import catalog
-from asr_cli.hub.places import models_folder
+from asr_cli.hub.places import own_folder
 from asr_cli.hub.pull import Progress, pull
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def bring(card: "ModelCard", console: Console, *, hub: str, revision: str | None
     answer = catalog.question(card, hub=hub, revision=revision, offline=offline)
     manifest = answer.manifest
     console.notice(
-        f"{card.name}: {size_text(manifest.size)} from {told(answer)} to {models_folder() / card.name}",
+        f"{card.name}: {size_text(manifest.size)} from {told(answer)} to {own_folder(card.name)}",
         model=card.name, hub=manifest.hub, model_id=manifest.model_id, revision=manifest.revision, bytes=manifest.size,
     )  # fmt: skip
     return watch(card.name, pull(card.name, manifest), console)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from asr_cli.transcript import Segment
+
 LINE_EVERY_SECONDS = 10.0  # off a terminal
 RATE_AFTER_SECONDS = 1.0  # sooner, a rate means nothing
 
@@ -51,16 +53,25 @@ class Console:
         if self.json:
             self._print(json.dumps({"event": kind, **data}, ensure_ascii=False))
 
-    def segment(self, start: float, end: float, text: str | None = None, speaker: str | None = None) -> None:
-        """What has just been found, for who wants to see it; text: None where only speech was looked for."""
+    def segment(self, segment: "Segment") -> None:
+        """What has just been recognised, for who wants to see it."""
         if self.json:
-            words = {} if text is None else {"text": text, "speaker": speaker}
-            self.event("segment", start=round(start, 3), end=round(end, 3), **words)
+            known = {name: value for name in ("language", "suspect") if (value := getattr(segment, name)) is not None}
+            self.stretch(segment.start, segment.end, text=segment.text, speaker=segment.speaker, **known)
+        elif self.verbose:
+            from asr_cli.subtitles.txt import timestamped_line
+
+            self.notice(timestamped_line(segment) + (f"  (suspect: {segment.suspect})" if segment.suspect else ""))
+
+    def stretch(self, start: float, end: float, **known: Any) -> None:
+        """Where somebody speaks, and what is known of it."""
+        if self.json:
+            self.event("segment", start=round(start, 3), end=round(end, 3), **known)
         elif self.verbose:
             from asr_cli.subtitles.txt import timestamped_line
             from asr_cli.transcript import Segment, Word
 
-            self.notice(timestamped_line(Segment((Word(text or "", start, end),), speaker=speaker)).rstrip())
+            self.notice(timestamped_line(Segment((Word("", start, end),))).rstrip())
 
     @contextmanager
     def progress(self, name: str, total: float | None) -> Iterator["Progress"]:

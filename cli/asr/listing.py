@@ -157,7 +157,7 @@ def listen(listing: Listing, source: str) -> Iterator[tuple[float, float]]:
             if export is not None and stretch.samples is not None:
                 write_wav(export, stem(source), stretch.start, stretch.samples)
             progress.advance(stretch.end - begin)
-            console.segment(stretch.start, stretch.end)
+            console.stretch(stretch.start, stretch.end)
             yield stretch.start, stretch.end
 
 

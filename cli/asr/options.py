@@ -147,16 +147,14 @@ class RecognitionFlags:
             "--model",
             "-m",
             metavar="NAME|DIR",
-            help="The recogniser, or a folder that holds one; auto takes the best one here (asr models).",
+            help="The recogniser, a folder that holds one, or BACKEND:OWNER/NAME of a hub; auto takes the best one here"
+            " (asr models).",
         ),
     ] = "auto"
     language: Annotated[
         str | None,
         typer.Option("--language", "-l", metavar="LANG", help="What is spoken: en, zh, Japanese, auto."),
     ] = None
-    task: Annotated[
-        str, typer.Option(metavar="transcribe", help="What to do with it.", rich_help_panel=RECOGNITION)
-    ] = "transcribe"
     model_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Look for models here first.", rich_help_panel=RECOGNITION),

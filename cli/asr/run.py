@@ -3,18 +3,19 @@
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asr.bringing import bring_absent
 from asr.config import refuse_unfit
 from asr.console import Console, Progress
 from asr.interrupt import stopping
-from asr.options import InputFlags, OutputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
+from asr.options import InputFlags, SubtitleFlags
+from asr.request import Request, model_options, recognizer, refuse_undecodable
 from asr.tally import Tally
-from asr.vad_options import UseVad, VadFlags, endpoint_options
+from asr.vad_options import VadFlags
 from asr_cli.audio.inputs import expand
 from asr_cli.errors import AsrError, UsageError
 from asr_cli.jobs.plan import Destination, Job, Source, destination, plan
@@ -22,25 +23,9 @@ from asr_cli.subtitles.writers import WRITERS, Layout
 from asr_cli.text import language as languages
 
 if TYPE_CHECKING:
-    from asr_cli.options import ModelOptions, ReadOptions
-    from asr_cli.registry import ModelCard
+    from asr_cli.options import ReadOptions
     from asr_cli.session import Transcription
     from asr_cli.transcript import Segment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Everything that was asked for on one command line."""
-
-    files: list[str]
-    source: InputFlags
-    output: OutputFlags
-    subtitles: SubtitleFlags
-    recognition: RecognitionFlags
-    use_vad: UseVad
-    vad: VadFlags
-    screen: ScreenFlags
-    typed: frozenset[str]  # the options that stand on the line; others have their default, or come from configuration
 
 
 def run(request: Request, *, default_format: str, beside: bool) -> int:
@@ -49,7 +34,6 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
 
     screen = request.screen
     console = Console(quiet=screen.quiet, verbose=screen.verbose, json=screen.json, debug=screen.debug)
-    refuse_task(request)
     to = destination(
         request.output.output, wanted_formats(request, beside), known=WRITERS, default=default_format, beside=beside,
         suffix=suffix(request),
@@ -58,6 +42,7 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
     spoken = request.recognition
     command, model = "srt" if beside else "transcribe", named_in(spoken.model, spoken.model_dir)
     refuse_unfit(command, request.typed, model=model, language=spoken.language)
+    refuse_undecodable(request)
     layout = make_layout(request)
     reading = reading_options(request.source)
     tally = Tally(console)
@@ -70,11 +55,6 @@ def run(request: Request, *, default_format: str, beside: bool) -> int:
         with stopping(console) as stop:
             work(jobs, request, reading, layout, tally, stop)
     return tally.conclude()
-
-
-def refuse_task(request: Request) -> None:
-    if request.recognition.task != "transcribe":
-        raise UsageError(f"--task {request.recognition.task}: no recogniser here can; leave it out to transcribe")
 
 
 def work(
@@ -113,7 +93,7 @@ def watched(
     for segment in segments:
         yield segment
         progress.advance(segment.end - begin, segment.text)
-        console.segment(segment.start, segment.end, segment.text, segment.speaker)
+        console.segment(segment)
     progress.advance(heard.duration - begin)
 
 
@@ -158,16 +138,18 @@ def suffix(request: Request) -> str:
     if not request.output.lang_suffix:
         return ""
     flags = request.recognition
-    code = languages.code(flags.language) or recognizer(flags).languages[0].partition("-")[0]
-    return f".{code}"
-
-
-def recognizer(flags: RecognitionFlags) -> "ModelCard":
-    """What is going to recognise, as far as what was asked of it says."""
-    from asr_cli.options import ModelOptions
-    from asr_cli.recognizers import card_of
-
-    return card_of(ModelOptions(model=flags.model, language=flags.language, model_dir=flags.model_dir))
+    card = recognizer(flags)
+    usual = card.usual_language and card.usual_language.partition("-")[0]
+    is_translated = request.decoding.task == "translate" and card.translate
+    code = "en" if is_translated else languages.code(flags.language) or usual
+    if code is not None:
+        return f".{code}"
+    if "lang_suffix" not in request.typed:
+        return ""
+    raise UsageError(
+        f"--lang-suffix names files before anything is heard, and {card.name} hears"
+        f" {languages.listed(card.languages)}: add --language, or leave it out"
+    )
 
 
 def wanted_formats(request: Request, beside: bool) -> str | None:
@@ -233,47 +215,6 @@ def reading_options(flags: InputFlags) -> "ReadOptions":
         start=seconds(flags.start, "--start") or 0.0, end=seconds(flags.end, "--end"), channels=flags.channels,
         track=flags.track, pcm=flags.pcm,
     )  # fmt: skip
-
-
-def model_options(request: Request) -> "ModelOptions":
-    from asr_cli.options import ModelOptions
-
-    flags = request.recognition
-    given: dict[str, Any] = {} if flags.batch_seconds is None else {"batch_seconds": flags.batch_seconds}
-    return ModelOptions(
-        model=flags.model, language=flags.language, model_dir=flags.model_dir, hub=flags.hub,
-        offline=flags.offline, hotwords=flags.hotwords, threads=flags.threads,
-        vad_model=request.vad.vad_model if request.use_vad.vad else None,
-        vad=endpoint_options(request.vad) if request.use_vad.vad else None, **punctuating(request),
-        **fitting(request), **given,
-    )  # fmt: skip
-
-
-def punctuating(request: Request) -> dict[str, Any]:
-    """What is configured asks for punctuation where it can be had; what is typed insists."""
-    flags = request.recognition
-    if flags.punc is False:
-        return {"punc": False}
-    return {"punc": flags.punc if "punc" in request.typed else None, "punc_model": flags.punc_model}
-
-
-def fitting(request: Request) -> dict[str, Any]:
-    """What is for some models and languages only. What is configured, and not for those at hand, is for other times."""
-    from asr_cli.protocols import COMPUTE_TYPES
-    from asr_cli.text.itn import writes_numbers_of
-    from asr_cli.text.script import is_chinese
-
-    flags = request.recognition
-    card, code = recognizer(flags), languages.code(flags.language)
-    spoken = (code,) if code else card.languages
-    fits = {
-        "mode": flags.mode in (None, *card.modes),
-        "itn": writes_numbers_of(spoken), "script": is_chinese(spoken), "hotword_weight": bool(flags.hotwords),
-        # What nobody knows is handed on all the same, to be refused.
-        "device": flags.device.partition(":")[0] not in {"cpu", "cuda", "mps"} - set(card.devices),
-        "compute_type": flags.compute_type not in set(COMPUTE_TYPES) - set(card.compute_types),
-    }  # fmt: skip
-    return {name: getattr(flags, name) for name in fits if fits[name] or name in request.typed}
 
 
 def seconds(text: str | None, option: str) -> float | None:

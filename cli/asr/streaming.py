@@ -14,7 +14,8 @@ from asr.console import Console
 from asr.interrupt import stopping
 from asr.main import INTERRUPTED
 from asr.options import SubtitleFlags
-from asr.run import Request, make_layout, model_options, reading_options, refuse_idle_models, refuse_task
+from asr.request import Request, model_options, recognizer
+from asr.run import make_layout, reading_options, refuse_idle_models
 from asr.screen import Screen
 from asr.sources import Source, list_microphones, open_source
 from asr.stream_options import LiveFlags
@@ -162,16 +163,17 @@ def tell_stats(stats: "Stats", place: Place, console: Console, *, paced: bool) -
 
 
 def info(session: "LiveSession", stats: "Stats") -> Info:
+    from asr_cli.session import language_of
+
     models = session.session
     return Info(
-        language=models.language or models.card.languages[0], duration=stats.duration, model=models.card.name,
+        language=language_of(models, stats.spoken), duration=stats.duration, model=models.card.name,
         hotwords=models.hotwords, written=models.written,
     )  # fmt: skip
 
 
 def check(name: str | None, live: LiveFlags, request: Request) -> None:
     """Refuse what contradicts itself, and what would do nothing."""
-    refuse_task(request)
     refuse_idle_models(request)
     reading_options(request.source)
     if name is None and not live.mic:
@@ -199,7 +201,7 @@ def live_options(live: LiveFlags, request: Request) -> "LiveOptions":
     spoken = request.recognition
     refuse_unfit("stream", request.typed, model=named_in(spoken.model, spoken.model_dir), language=spoken.language)
     models = replace(
-        model_options(request), chunk_size=chunk_size(live.chunk_size),
+        model_options(request, live.final_model), chunk_size=chunk_size(live.chunk_size),
         encoder_chunk_look_back=live.encoder_chunk_look_back, decoder_chunk_look_back=live.decoder_chunk_look_back,
         refresh=live.refresh,
     )  # fmt: skip
@@ -209,8 +211,6 @@ def live_options(live: LiveFlags, request: Request) -> "LiveOptions":
 
 def refuse_idle_streaming(live: LiveFlags, request: Request, model: str) -> None:
     """What only a model that streams understands is a mistake for any other."""
-    from asr.run import recognizer
-
     card = recognizer(request.recognition)
     typed = {"chunk_size", "encoder_chunk_look_back", "decoder_chunk_look_back", "refresh"} & request.typed
     for name in sorted(typed):
@@ -219,10 +219,10 @@ def refuse_idle_streaming(live: LiveFlags, request: Request, model: str) -> None
 
 
 def models_of(options: "LiveOptions") -> "Sequence[ModelOptions]":
-    from asr_cli.live.session import final_options
+    from asr_cli.live.session import draft_options, final_options
 
     final = final_options(options)
-    return [options.models] if final is options.models else [options.models, final]
+    return [final] if final is options.models else [draft_options(options), final]
 
 
 def chunk_size(text: str | None) -> tuple[int, int, int] | None:

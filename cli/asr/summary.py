@@ -44,6 +44,8 @@ def show_summary(
     console.notice(f"  wall {clock(wall)}" + (f"   {rate:.1f}x realtime{peak()}" if view.seconds else ""))
     if view.n_warned:
         console.notice(f"  {view.n_warned:,} with warnings, which are in the report")
+    if view.n_suspect:
+        console.notice(f"  {view.n_suspect:,} with doubtful text: n_suspect in the report, suspect in JSON")
     if "pending" in counts:
         console.notice("  the same command continues")
     if "failed" in counts:

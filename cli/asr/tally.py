@@ -46,11 +46,14 @@ class Tally:
 
     def done(self, outcome: Any) -> None:
         console, job = self.console, outcome.job
+        is_summed_up = bool(outcome.written) and outcome.complete and not console.json
+        if not is_summed_up:
+            warn_of_suspect(console, job.name, outcome.n_suspect, outcome.n_segments)
         written = " ".join(map(str, outcome.written))
         status = "done" if outcome.complete else "interrupted"
         console.event(
             "file_done", file=job.name, status=status, audio_s=round(outcome.duration, 2), segments=outcome.n_segments,
-            outputs=[str(path) for path in outcome.written], rtfx=round(outcome.rate, 1),
+            n_suspect=outcome.n_suspect, outputs=[str(path) for path in outcome.written], rtfx=round(outcome.rate, 1),
         )  # fmt: skip
         if not outcome.complete:
             self.interrupted = True
@@ -60,7 +63,7 @@ class Tally:
         elif written and not console.json:
             console.notice(
                 f"done  {written}   {clock(outcome.duration)} audio in {clock(outcome.elapsed)} ({outcome.rate:.1f}x)"
-                f"   {outcome.n_segments} segments"
+                f"   {outcome.n_segments} segments" + suspects(outcome.n_suspect)
             )
 
     def listed(self, job: Job, written: Iterable[Path], n_segments: int, *, complete: bool) -> None:
@@ -83,6 +86,16 @@ class Tally:
             return exit_code(self.failures[0])
         self.console.event("summary", failed=len(self.failures), total=self.n_inputs)
         return 1 if len(self.failures) >= self.n_inputs else SOME_FAILED
+
+
+def suspects(count: int) -> str:
+    return f", {count} suspect (see JSON)" if count else ""
+
+
+def warn_of_suspect(console: Console, name: str, n_suspect: int, n_segments: int) -> None:
+    """Say that a recogniser doubts some of its text, if it does."""
+    if n_suspect:
+        console.warning(f"{name}: {n_suspect} of {n_segments} segments suspect (see JSON)", "W-SUSPECT")
 
 
 def bug(error: Exception) -> AsrError:

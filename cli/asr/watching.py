@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.console import LINE_EVERY_SECONDS, RATE_AFTER_SECONDS, Console, clock
 from asr.summary import length
+from asr.tally import suspects, warn_of_suspect
 from asr_cli.jobs.manifest import size_of
 from asr_cli.jobs.messages import FAILED, INTERRUPTED, Ended, Event, Heard, Lost, Ready, Result, Said
 
@@ -37,7 +38,7 @@ class BatchView:
         self._positions: dict[int, float] = {}
         self.seconds = 0.0  # of recordings that are through
         self._bytes = 0
-        self._n_done = self._n_failed = self.n_warned = 0
+        self._n_done = self._n_failed = self.n_warned = self.n_suspect = 0
         self._begun = self._last_line = time.monotonic()
         self._said: set[str] = set()
         self._bar: Bar | None = None
@@ -108,6 +109,7 @@ class BatchView:
             self._n_done += 1
             self._n_failed += result.status == FAILED
             self.n_warned += bool(result.warnings)
+            self.n_suspect += bool(result.n_suspect)
         self._tell(self.batch.item(event.number).key, result, self.batch.places(event.number))
 
     def _tell(self, key: str, result: Result, places: Sequence[str]) -> None:
@@ -120,10 +122,14 @@ class BatchView:
             told |= {"warnings": list(result.warnings)}
         self.console.event(
             "file_done", file=key, status=result.status, audio_s=round(result.duration, 2),
-            segments=result.n_segments, rtfx=round(result.rate, 1), **told,
+            segments=result.n_segments, n_suspect=result.n_suspect, rtfx=round(result.rate, 1), **told,
         )  # fmt: skip
-        if self.console.verbose and not self.console.json:
-            self.console.notice(f"{result.status:9} {key}" + (f"   {result.error}" if result.error else ""))
+        if self.console.json:
+            warn_of_suspect(self.console, key, result.n_suspect, result.n_segments)
+        elif self.console.verbose:
+            self.console.notice(
+                f"{result.status:9} {key}{suspects(result.n_suspect)}" + (f"   {result.error}" if result.error else "")
+            )
             for warning in result.warnings:
                 self.console.warning(f"{key}: {warning}")
 

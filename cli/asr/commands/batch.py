@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from asr.batch_options import BatchFlags
+from asr.decoding_options import DecodingFlags, LongFormFlags
 from asr.options import InputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
 from asr.spread import spread
 from asr.vad_options import UseVad, VadFlags
@@ -23,6 +24,8 @@ def batch(
     subtitles: SubtitleFlags,
     use_vad: UseVad,
     vad: VadFlags,
+    decoding: DecodingFlags,
+    long_form: LongFormFlags,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -40,10 +43,11 @@ def batch(
     from asr.batching import run
     from asr.config import typed
     from asr.options import OutputFlags
-    from asr.run import Request
+    from asr.request import Request
 
     request = Request(
         files=files or [], source=source, output=OutputFlags(word_timestamps=batching.word_timestamps),
-        subtitles=subtitles, recognition=recognition, use_vad=use_vad, vad=vad, screen=screen, typed=typed(context),
+        subtitles=subtitles, recognition=recognition, use_vad=use_vad, vad=vad, decoding=decoding, long_form=long_form,
+        screen=screen, typed=typed(context),
     )  # fmt: skip
     return run(request, batching)

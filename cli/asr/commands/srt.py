@@ -2,6 +2,7 @@
 
 import typer
 
+from asr.decoding_options import DecodingFlags, LongFormFlags
 from asr.options import Files, InputFlags, OutputFlags, RecognitionFlags, ScreenFlags, SubtitleFlags
 from asr.spread import spread
 from asr.vad_options import UseVad, VadFlags
@@ -21,13 +22,16 @@ def srt(
     subtitles: SubtitleFlags,
     use_vad: UseVad,
     vad: VadFlags,
+    decoding: DecodingFlags,
+    long_form: LongFormFlags,
 ) -> int:
     """Subtitle videos and recordings: an .srt file beside each, or where -o says."""
     from asr.config import typed
-    from asr.run import Request, run
+    from asr.request import Request
+    from asr.run import run
 
     request = Request(
         files=files, source=source, output=output, subtitles=subtitles, recognition=recognition, use_vad=use_vad,
-        vad=vad, screen=screen, typed=typed(context),
+        vad=vad, decoding=decoding, long_form=long_form, screen=screen, typed=typed(context),
     )  # fmt: skip
     return run(request, default_format="srt", beside=True)
