@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from asr_cli.api import stream as stream
     from asr_cli.api import transcribe as transcribe
     from asr_cli.audio import Audio as Audio
+    from asr_cli.decoding import DecodingOptions as DecodingOptions
     from asr_cli.errors import AsrError as AsrError
     from asr_cli.live.events import Final as Final
     from asr_cli.live.events import Over as Over
@@ -39,6 +40,7 @@ _HOMES = {
     "transcribe": "asr_cli.api",
     "Audio": "asr_cli.audio",
     "AsrError": "asr_cli.errors",
+    "DecodingOptions": "asr_cli.decoding",
     "Final": "asr_cli.live.events",
     "Over": "asr_cli.live.events",
     "Partial": "asr_cli.live.events",
