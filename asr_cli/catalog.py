@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from asr_cli import registry
+from asr_cli.cards import PUNC_CARDS as PUNC_CARDS
+from asr_cli.cards import VAD_CARDS as VAD_CARDS
 from asr_cli.errors import DownloadError, ModelError, UsageError
 from asr_cli.hub import places
 from asr_cli.hub.ask import Address, Answer, ask
@@ -19,8 +21,6 @@ from asr_cli.hub.pull import pull, resumable
 from asr_cli.hub.transfer import length
 from asr_cli.models.bundled import bundled_folder
 from asr_cli.options import ModelOptions
-from asr_cli.registry import PUNC_CARDS as PUNC_CARDS
-from asr_cli.registry import VAD_CARDS as VAD_CARDS
 from asr_cli.registry import ModelCard
 
 log = logging.getLogger("asr")

@@ -8,7 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, Union
 
@@ -17,7 +17,7 @@ from asr_cli.audio import Audio
 from asr_cli.catalog import PUNC_CARDS, VAD_CARDS
 from asr_cli.detectors import load_vad
 from asr_cli.errors import UsageError
-from asr_cli.longform.batch import Memory, until
+from asr_cli.longform.batch import Memory
 from asr_cli.longform.mix import Account, Mixer
 from asr_cli.options import BATCH_SECONDS, ModelOptions, ReadOptions
 from asr_cli.recognizers import (
@@ -144,49 +144,6 @@ class Session:
         for finish in self.finishers:
             segments = finish(segments)
         return segments
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Where somebody speaks, in seconds; its 16 kHz samples if they were to be kept."""
-
-    start: float
-    end: float
-    samples: "NDArray[np.float32] | None" = None
-
-
-class Listener:
-    """A loaded VAD, without a recogniser."""
-
-    def __init__(self, options: ModelOptions | None = None) -> None:
-        self.vad, self.name = load_vad(options or ModelOptions())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def speech(
-        self,
-        source: Source,
-        options: ReadOptions | None = None,
-        *,
-        keep: bool = False,
-        stop: threading.Event | None = None,
-    ) -> Iterator[Stretch]:
-        """Each stretch of speech as soon as its end is known. stop: once set, the recording ends there."""
-        from asr_cli.audio.channels import read_channels
-        from asr_cli.vad.fsmn import FsmnVad
-
-        options = options or ReadOptions()
-        check(options)
-        with read_channels(source, **asdict(options)) as [(_, whole)]:
-            blocks = until(stop, whole)
-            if not keep and isinstance(self.vad, FsmnVad):
-                yield from (Stretch(start, end) for start, end in self.vad.spans(blocks))
-            else:
-                yield from (Stretch(audio.start, audio.end, audio.samples) for audio in self.vad(blocks))
 
 
 class Transcription:

@@ -21,8 +21,8 @@ from asr_cli.errors import OutputError, UsageError
 from asr_cli.jobs.plan import Job, Source, Target, refuse_collisions
 
 if TYPE_CHECKING:
+    from asr_cli.listener import Listener
     from asr_cli.options import ReadOptions
-    from asr_cli.session import Listener
 
 Spans = Iterable[tuple[float, float]]
 Write = Callable[[Spans, str, TextIO], None]
@@ -65,8 +65,8 @@ def run(
         refuse_twins(found, export)
     tally.n_inputs = len(jobs) + len(tally.failures)
     if jobs:
+        from asr_cli.listener import Listener
         from asr_cli.options import ModelOptions
-        from asr_cli.session import Listener
 
         asked = ModelOptions(
             vad_model=options.vad_model, model_dir=model_dir, hub=hub, offline=offline, vad=endpoint_options(options)
