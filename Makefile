@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth bench-transducer bench-tables bench-bat bench-tiny bench-adapt parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth bench-transducer bench-tables bench-bat bench-tiny bench-adapt whisper-mini distil-whisper-mini parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -98,6 +98,16 @@ BEGIN_paraformer-streaming-tiny = --init-from paraformer-tiny --max-epochs 2 --s
 %-tiny: $(CORPUS)/.made
 	OMP_NUM_THREADS=1 $(PY) -m asr train $@ --data $(CORPUS)/train --valid $(CORPUS)/valid -o out/$@ --precision bfloat16 $(BEGIN_$@)
 	$(PY) -m asr_cli.train.ship out/$@/model asr_cli/weights/$@
+
+# A small Whisper, an hour and a half; and one with half of its decoder that learns from it, half an hour.
+BEGIN_distil-whisper-mini = --init-from out/whisper-mini/model
+whisper-mini distil-whisper-mini: %: $(CORPUS)/.made
+	OMP_NUM_THREADS=1 $(PY) -m asr train $@ --data $(CORPUS)/train --valid $(CORPUS)/valid -o out/$@ --precision bfloat16 $(BEGIN_$@)
+	$(PY) -m asr_cli.train.ship out/$@/model asr_cli/weights/$@
+
+distil-whisper-mini: out/whisper-mini/model
+out/whisper-mini/model:
+	$(MAKE) whisper-mini
 
 # What they hear: MODELS are names or folders.
 bench-tiny: $(CORPUS)/.made

@@ -524,7 +524,7 @@ def test_every_recipe_that_comes_with_the_program_can_be_built(corpus, tmp_path)
 
     for path in RECIPES.iterdir():
         found = read_recipe(path.name.removesuffix(".yaml"))
-        if found.architecture["model"] in ("FsmnVADStreaming", "CTTransformer"):
+        if found.architecture["model"] in ("FsmnVADStreaming", "CTTransformer", "Whisper"):
             continue  # from which their own tests begin
         conf = found.architecture["frontend_conf"]
         n = conf["n_mels"] * conf["lfr_m"]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from asr_cli.errors import UsageError
-from asr_cli.models.folder import CONFIGS, file_of, read_yaml
+from asr_cli.models.folder import CONFIGS, file_of, find_file, read_yaml
 from asr_cli.punctuation.weights import CONFIGS as PUNC_CONFIGS
 from asr_cli.train.config import Recipe, Run, TrainConfig
 from asr_cli.train.task import MATERIALS, TASKS, kind_of
+from asr_cli.train.tasks import whisper_folder as transformers
 from asr_cli.train.theirs import THEIRS
 
 log = logging.getLogger("asr")
@@ -22,7 +23,7 @@ PARTS = (
     "decoder2", "seaco_decoder", "predictor", "predictor2", "stride_conv", "joint_network", "ctc", "tokenizer",
     "dataset", "optim", "scheduler", "train",
 )  # fmt: skip
-NAMES = (*PARTS, *(f"{name}_conf" for name in PARTS), "token_list", "punctuation")
+NAMES = (*PARTS, *(f"{name}_conf" for name in PARTS), "token_list", "punctuation", "distill")
 FUNASRS_TRAINING = (
     "train_conf", "optim", "optim_conf", "scheduler", "scheduler_conf", "dataset_conf", "specaug_conf", "grad_clip",
     "accum_grad", "max_epoch",
@@ -42,8 +43,7 @@ def architecture(run: Run) -> dict[str, Any]:
                 f"{str(run.recipe.path)!r} describes no model; name a recipe that does, or a checkpoint (--init-from)"
             )
         return dict(run.recipe.architecture)
-    path = file_of(run.init, KNOWN_CONFIGS)
-    settings = read_yaml(path)
+    path, settings = settings_of(run.init)
     if wanted and family(run.recipe.architecture, run.recipe.path) != family(settings, path):
         raise UsageError(
             f"{str(run.recipe.path)!r} describes another model ({wanted}) than {str(run.init)!r} is"
@@ -53,6 +53,14 @@ def architecture(run: Run) -> dict[str, Any]:
     for name in ("train", "train_conf", "optim_conf", "dataset_conf", "scheduler_conf", "token_list"):
         settings.pop(name, None)
     return merged(settings, run.recipe.architecture)
+
+
+def settings_of(init: Path) -> tuple[Path, dict[str, Any]]:
+    """A checkpoint's configuration as FunASR has them, whoever wrote it."""
+    if find_file(init, KNOWN_CONFIGS) is None and (init / transformers.CONFIG).is_file():
+        return init / transformers.CONFIG, transformers.settings_of(init)
+    path = file_of(init, KNOWN_CONFIGS)
+    return path, read_yaml(path)
 
 
 def family(settings: Mapping[str, Any], path: Path) -> str:

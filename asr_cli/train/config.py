@@ -22,7 +22,8 @@ PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mix
 TRAIN = "train"
 # The tables of a checkpoint's configuration.
 CONFS = ("model_conf", "encoder_conf", "encoder2_conf", "decoder_conf", "decoder2_conf", "seaco_decoder_conf",
-         "joint_network_conf", "predictor_conf", "predictor2_conf", "frontend_conf", "tokenizer_conf")  # fmt: skip
+         "joint_network_conf", "predictor_conf", "predictor2_conf", "frontend_conf", "tokenizer_conf",
+         "distill")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

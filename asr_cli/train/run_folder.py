@@ -11,16 +11,18 @@ from asr_cli.errors import OutputError, UsageError
 from asr_cli.train import state
 from asr_cli.train.data.transcripts import LEXICON, MVN, TOKENS
 from asr_cli.train.lock import NAME as LOCK
+from asr_cli.train.tasks.whisper_tokens import TOKENIZER
 
 STATE, LOG, BEST, MODEL, BOARD = state.NAME, "train.jsonl", "best", "model", "tensorboard"
 CONFIG, TRAIN_LIST, VALID_LIST, SKIPPED = "config.yaml", "train-list.jsonl", "valid-list.jsonl", "skipped.jsonl"
 ASKED = "run.json"
+PSEUDO = "heard.jsonl"  # what a teacher hears of the data
 KEYS = {"train", "architecture", "data", "valid", "init"}  # of it, by which it is told from other programs' files
 BEGINNING = ".beginning"  # the folder in which a run is prepared
 SKIPPED_ANEW = "skipped-anew.jsonl"  # what is left out of a run that was not to be, beside one that is
 BESIDE = (SKIPPED, SKIPPED_ANEW, BEGINNING, LOCK)
-MADE = (CONFIG, TRAIN_LIST, VALID_LIST, TOKENS, MVN, LEXICON, SKIPPED, SKIPPED_ANEW, STATE, f"{STATE}.part", LOG,
-        f"{LOG}.part", BEST, MODEL, BOARD)  # fmt: skip
+MADE = (CONFIG, TRAIN_LIST, VALID_LIST, TOKENS, MVN, LEXICON, TOKENIZER, PSEUDO, SKIPPED, SKIPPED_ANEW, STATE,
+        f"{STATE}.part", LOG, f"{LOG}.part", BEST, MODEL, BOARD)  # fmt: skip
 
 
 def is_begun(out: Path) -> bool:

@@ -1,7 +1,7 @@
 """A trained model, made small enough to ship: python -m asr_cli.train.ship RUN/model asr_cli/weights/NAME
 
-Weights in half precision, under FunASR's names, and nothing that only a trainer reads but for the heads with which
-training can go on.
+Weights in half precision, under FunASR's names or transformers', and nothing that only a trainer reads but for the
+heads with which training can go on.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import torch
 from asr_cli import checkpoint
 from asr_cli.errors import ModelError
 from asr_cli.models.folder import CONFIGS, NORMS, WEIGHTS, file_of
+from asr_cli.train.tasks.whisper_folder import GENERATION, save_weights
 
 SMALL = ("tokens.json", "seg_dict")
 
@@ -26,11 +27,25 @@ def ship(model: Path, folder: Path) -> int:
     if beyond:
         raise ModelError(f"{str(model)!r} has weights that half precision cannot hold: {', '.join(beyond[:5])}")
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (file_of(model, CONFIGS), file_of(model, NORMS), *(model / name for name in SMALL)):
+    for path in beside(model):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
-    checkpoint.save_safetensors(folder / "model.safetensors", halves, {})
+    if is_transformers(model):
+        save_weights(folder / "model.safetensors", halves)
+    else:
+        checkpoint.save_safetensors(folder / "model.safetensors", halves, {})
     return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def beside(model: Path) -> list[Path]:
+    """What goes along with the weights."""
+    if is_transformers(model):
+        return sorted(model.glob("*.json"))
+    return [file_of(model, CONFIGS), file_of(model, NORMS), *(model / name for name in SMALL)]
+
+
+def is_transformers(model: Path) -> bool:
+    return (model / GENERATION).is_file()
 
 
 def main() -> None:

@@ -144,6 +144,7 @@ MATERIALS = {
     "cttransformerstreaming": "asr_cli.train.data.prose_marks:MarkedProse",
     "targetdelay": "asr_cli.train.data.prose_marks:MarkedProse",
     "vadrealtime": "asr_cli.train.data.prose_marks:MarkedProse",
+    "whisper": "asr_cli.train.data.spoken_windows:SpokenWindows",
 }
 
 

@@ -7,6 +7,7 @@ sound and the place, hardly two are equally likely, and texts end.
 import json
 import math
 import shutil
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -293,3 +294,15 @@ def save_openai(folder: Path, path: Path) -> Path:
     }  # fmt: skip
     torch.save({"dims": dims, "model_state_dict": tensors}, path)
     return path
+
+
+# Of published models: width, layers, heads, mel bands.
+SHAPES: dict[str, tuple[int, tuple[int, int], int, int]] = {
+    "tiny": (384, (4, 4), 6, 80), "base": (512, (6, 6), 8, 80), "small": (768, (12, 12), 12, 80),
+    "distil-small": (768, (12, 4), 12, 80), "medium": (1024, (24, 24), 16, 80),
+    "large-v2": (1280, (32, 32), 20, 80), "distil-large-v2": (1280, (32, 2), 20, 80),
+}  # fmt: skip
+
+if __name__ == "__main__":  # SHAPE FOLDER: a random Whisper of a published one's size, with the real tokenizer
+    width, layers, heads, n_mels = SHAPES[sys.argv[1]]
+    make_whisper(Path(sys.argv[2]), width=width, layers=layers, heads=heads, n_mels=n_mels, tokenizer="real")
