@@ -11,6 +11,8 @@ LONG_FORMS = ("auto", "chunked", "sequential")
 ATTENTIONS = ("auto", "eager", "sdpa", "flash_attention_2")
 WIDEST_BEAM = 64
 HOTTEST = 1.0
+LEAST_STEP = 0.01  # of temperature: each step decodes once more
+STRONGEST_PENALTY = 10.0  # either way; the power of a length, which a number still holds
 OWN_TOKENS = -1  # in `suppress_tokens`: those of the model's own list
 
 
@@ -70,12 +72,15 @@ class DecodingOptions:
         if not 0 <= self.temperature <= HOTTEST:
             raise UsageError(f"a temperature of {self.temperature:g} cannot be decoded at; give 0 to {HOTTEST:g}")
         step = self.temperature_increment_on_fallback
-        if step is not None and not 0 < step <= HOTTEST:
-            raise UsageError(f"temperatures cannot rise by {step:g}; give more than 0, at most {HOTTEST:g}, or none")
+        if step is not None and not LEAST_STEP <= step <= HOTTEST:
+            raise UsageError(f"temperatures cannot rise by {step:g}; give {LEAST_STEP:g} to {HOTTEST:g}, or none")
         if self.beam_size > 1 and self.temperature:
             raise UsageError("a beam is searched at temperature 0 only; leave one of the two out")
-        if not math.isfinite(self.length_penalty):
-            raise UsageError(f"a length penalty of {self.length_penalty:g} compares nothing; give a number, such as 1")
+        if not -STRONGEST_PENALTY <= self.length_penalty <= STRONGEST_PENALTY:
+            raise UsageError(
+                f"a length penalty of {self.length_penalty:g} compares nothing; give {-STRONGEST_PENALTY:g} to"
+                f" {STRONGEST_PENALTY:g}, such as 1"
+            )
         if self.beam_size == 1 and self.length_penalty != 1:
             raise UsageError("a length penalty does nothing without a beam; give --beam-size, too")
 

@@ -168,6 +168,15 @@ def test_sampling_is_not_greedy_and_always_the_same(both: Both) -> None:
     assert first != ids_of(both.pool(both.single(timestamps=False), timestamps=False, n_slots=9).run())
 
 
+def test_tokens_are_drawn_by_their_probability_and_never_what_is_suppressed(both: Both) -> None:
+    scores = torch.tensor([0.5, 0.2, 0.0, 0.25, 0.05, 0.0]).log() * 0.5
+    search = both.single(timestamps=False, temperature=0.5)
+    drawn = search.drawn(scores.expand(4000, -1), [search.begin(seed, N_TOKENS) for seed in range(4000)])
+    shares = drawn.bincount(minlength=6) / 4000
+    torch.testing.assert_close(shares, torch.tensor([0.5, 0.2, 0.0, 0.25, 0.05, 0.0]), atol=0.03, rtol=0)
+    assert shares[2] == shares[5] == 0
+
+
 @pytest.mark.parametrize("timestamps", [False, True])
 @pytest.mark.parametrize("n_slots", [1, 4])
 @pytest.mark.parametrize("assistant", ["the model itself", "another that hears the same"])

@@ -150,7 +150,11 @@ def test_unsure_text_where_probably_nobody_speaks_is_dropped(loaded: Callable[..
 def test_words_over_silence_are_tried_again_and_marked(loaded: Callable[..., Recognizer]) -> None:
     sound = np.concatenate([speech(0.4).samples, np.zeros(48_000, np.float32)])
     recognizer = loaded(logprob_threshold=None, compression_ratio_threshold=None)
+    decoding = inner(recognizer).decoding
+    texts, heard_at = decoding.texts, list[float]()
+    decoding.texts = lambda windows, heat: heard_at.append(heat) or texts(windows, 0.0)  # type: ignore
     [segment] = recognizer.recognize([Audio(sound)])
+    assert heard_at == list(DecodingOptions().temperatures)
     assert segment.suspect == "text over silence"
     assert all(word.end <= 0.42 or word.start >= 3.38 for word in segment.words)  # none of them within it
 
@@ -235,13 +239,17 @@ def test_a_whole_recording_is_heard_in_windows_that_slide(loaded: Callable[..., 
     assert times[-1] > 18.0  # to the end
 
 
-def test_what_a_window_cuts_off_begins_where_the_next_one_does(loaded: Callable[..., Recognizer]) -> None:
+@pytest.mark.parametrize("blank_first", [False, True])  # a segment of whitespace, which is no word
+def test_what_a_window_cuts_off_begins_where_the_next_one_does(
+    loaded: Callable[..., Recognizer], blank_first: bool
+) -> None:
     recognizer = inner(loaded(long_form="sequential"))
     tokens = recognizer.tokens
     stamp = tokens.timestamp_begin
     assert stamp is not None
     whole, cut_off = tokens.encode(" the fox runs"), tokens.encode(" and it was")
     ids = [stamp, *whole, stamp + 100, stamp + 100, *cut_off]
+    ids = [stamp, *tokens.encode(" "), *ids] if blank_first else ids
     words = [text for text, _ in tokens.words([*whole, *cut_off])]
     at = iter(np.linspace(20.4, 22.4, len(words) + 1))
     begins = [float(next(at)) for _ in words]
@@ -267,6 +275,7 @@ def test_it_computes_in_fewer_bits(loaded: Callable[..., Recognizer], compute_ty
         ({"chunk_length": 3.0, "long_form": "sequential"}, "--chunk-length does nothing"),
         ({"language": "fr"}, "the model does not know the language 'fr'"),
         ({"attention": "flash_attention_2"}, "FlashAttention 2 computes on a CUDA device"),
+        ({"suppress_tokens": (7, 1_000_000)}, "there is no token 1000000 to suppress: small has 0 to"),
     ],
 )
 def test_what_cannot_work_is_refused(
@@ -295,7 +304,13 @@ def test_an_assistant_drafts_for_greedy_decoding_only(
         loaded(assistant=folder, **changes)
 
 
-def test_an_assistant_with_other_tokens_is_refused(loaded: Callable[..., Recognizer], tmp_path: Path) -> None:
-    other = make_whisper(tmp_path / "other", window=WINDOW, languages=("en", "fr"))
-    with pytest.raises(UsageError, match="writes other tokens"):
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [({"languages": ("en", "fr")}, "writes other tokens"), ({"n_text": 64}, "reads texts of 64 tokens at most")],
+)
+def test_an_assistant_that_cannot_draft_is_refused(
+    loaded: Callable[..., Recognizer], tmp_path: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    other = make_whisper(tmp_path / "other", window=WINDOW, **changes)
+    with pytest.raises(UsageError, match=complaint):
         loaded(assistant=other)

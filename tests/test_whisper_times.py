@@ -145,6 +145,11 @@ def test_special_tokens_have_no_word_and_keep_their_time() -> None:
     assert spans(words) == [(" one", 10.1, 10.6), (" two", 10.8, 11.2)]
 
 
+def test_whitespace_between_timestamps_is_no_word() -> None:
+    words = words_of([None, b" ", None, b" two", None, b"\n"], [0, 5, 30, 40, 60, 70, 80])
+    assert spans(words) == [(" two", 10.8, 11.2)]
+
+
 def test_nothing_is_said_after_the_end() -> None:
     words = words_of([b" one", b" two", b" three"], [0, 10, 40, 90], end=10.5)
     assert spans(words) == [(" one", 10.0, 10.2), (" two", 10.2, 10.5), (" three", 10.5, 10.5)]

@@ -26,10 +26,11 @@ class Hypothesis:
 
 @dataclass(slots=True)
 class Beam:
-    """What a window's hypotheses are. ended: with their final scores, the best first."""
+    """What a window's hypotheses are. ended: with their final scores, the best first. room: tokens each may have."""
 
     running: list[Hypothesis]
     ended: list[tuple[float, Hypothesis]]
+    room: int
     n_tokens: int = 0
     over: bool = False
 
@@ -41,8 +42,8 @@ class BeamSearch:
         self.rules, self.end, self.max_tokens = rules, end, max_tokens
         self.n_rows, self.length_penalty = n_rows, length_penalty
 
-    def begin(self, seed: int) -> Beam:
-        return Beam([Hypothesis(), *[Hypothesis(score=HOPELESS)] * (self.n_rows - 1)], [])
+    def begin(self, seed: int, room: int) -> Beam:
+        return Beam([Hypothesis(), *[Hypothesis(score=HOPELESS)] * (self.n_rows - 1)], [], room)
 
     def advance(self, logits: Tensor, states: Sequence[Beam]) -> tuple[list[int], list[int]]:
         written = [hypothesis.ids for beam in states for hypothesis in beam.running]
@@ -68,7 +69,7 @@ class BeamSearch:
         n_over = 0
         for rank, (score, row, token) in enumerate(found):
             hypothesis = beam.running[row].then(token, score, row)
-            is_over = token == self.end or beam.n_tokens >= self.max_tokens
+            is_over = token == self.end or beam.n_tokens >= beam.room
             n_over += is_over
             if is_over and rank < self.n_rows:
                 beam.ended.append((score / length, hypothesis))

@@ -18,7 +18,10 @@ STEP = 16  # tokens by which what is looked back at grows: few shapes, few kerne
 
 
 class Out(NamedTuple):
-    """logits (M, U, V) float32. heard (M, A, U, S): where the heads that are looked at listened; None without any."""
+    """logits (M, U, V) float32. heard (M, A, U, S): where the heads that are looked at listened; None without any.
+
+    Both behind those tokens only that were asked about.
+    """
 
     logits: Tensor
     heard: Tensor | None
@@ -92,7 +95,7 @@ class Decoder(nn.Module):
             x = x + layer.attention.join(look_back(q.to(self.dtype), keys, values, mask))
             q = layer.hearing.queries(normed(layer.before_hearing, x)).to(self.dtype)
             keys, values = memory.heard(index, slots)
-            found, shares = listen(q, keys, values, self.heads[index])
+            found, shares = listen(q, keys, values, self.heads[index], at)
             heard += shares
             x = x + joined(found, layer.hearing.out)
             x = x + layer.feed(normed(layer.before_feed, x))
@@ -116,6 +119,7 @@ class Memory:
         self.read = torch.zeros(read, device=device, dtype=dtype)  # finite where nothing was written
         window = (n_layers, 2, n_slots, n_heads, decoder.n_places, width)
         self.window = torch.empty(window, device=device, dtype=dtype)
+        self.n_read = 0  # how far tokens were written, of all rows
 
     def admit(self, slots: slice, states: Tensor) -> None:
         """Have these slots hear what the encoder made of as many windows (N, S, D)."""
@@ -126,17 +130,20 @@ class Memory:
     def move(self, source: int, target: int) -> None:
         """Take what one slot has into another."""
         self.window[:, :, target] = self.window[:, :, source]
-        n = self.n_rows
-        self.read[:, :, target * n : target * n + n] = self.read[:, :, source * n : source * n + n]
+        n, read = self.n_rows, self.read[:, :, :, :, : self.n_read]
+        read[:, :, target * n : target * n + n] = read[:, :, source * n : source * n + n]
 
     def reorder(self, slots: slice, sources: Tensor) -> None:
         """Let each row of these slots go on from another's past; sources (M,): which, counted from the first slot's."""
-        rows = self.read[:, :, slots.start * self.n_rows : slots.stop * self.n_rows]
-        rows.copy_(rows[:, :, sources])
+        rows = self.read[:, :, slots.start * self.n_rows : slots.stop * self.n_rows, :, : self.n_read]
+        for part in rows.flatten(0, 1):  # one at a time: they stay in the cache, and little is needed beside them
+            part.copy_(part.index_select(0, sources))
 
     def seen(self, places: Tensor) -> int:
         """How far to look back at tokens."""
-        return min(-(-(int(places.max()) + 1) // STEP) * STEP, self.n_tokens)
+        found = min(-(-(int(places.max()) + 1) // STEP) * STEP, self.n_tokens)
+        self.n_read = max(self.n_read, found)
+        return found
 
     def write(self, layer: int, rows: slice, places: Tensor, k: Tensor, v: Tensor, seen: int) -> tuple[Tensor, Tensor]:
         """Remember keys and values (M, H, U, C) at places (M, U); give all of these rows, (M, H, seen, C)."""
@@ -157,8 +164,11 @@ def look_back(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     return torch.softmax(scores, -1).to(q.dtype) @ values
 
 
-def listen(q: Tensor, keys: Tensor, values: Tensor, heads: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-    """Queries (M, H, U, C) at windows (N, H, S, C); also where each of `heads` listened, (M, U, S).
+def listen(
+    q: Tensor, keys: Tensor, values: Tensor, heads: Sequence[int], at: Sequence[int] | None
+) -> tuple[Tensor, list[Tensor]]:
+    """Queries (M, H, U, C) at windows (N, H, S, C); also where each of `heads` listened, (M, U, S), or with `at` at
+    those U only.
 
     All rows of a slot ask together: its window is read once for them, which is what takes the time.
     """
@@ -169,5 +179,8 @@ def listen(q: Tensor, keys: Tensor, values: Tensor, heads: Sequence[int]) -> tup
     shares = torch.softmax(scores, -1, dtype=torch.float32)
     found = torch.bmm(shares.to(q.dtype), values.reshape(n * h, s, c))
     apart = shares.view(n, h, m // n, u, s)
-    told = [apart[:, head].reshape(m, u, s) for head in heads]
+    told = [apart[:, head].flatten(0, 1) for head in heads]
+    if at is not None:
+        # A long prompt's shares are large, and a view of them would keep them all.
+        told = [one[:, list(at)] for one in told]
     return found.view(n, h, m // n, u, c).transpose(1, 2).reshape(m, h, u, c), told

@@ -47,9 +47,7 @@ class Decoding:
 
     def texts(self, windows: Sequence[Window], temperature: float) -> list[Decoded]:
         """What each says, at that temperature."""
-        longest = max(window.prompt.length for window in windows)
-        max_tokens = self.model.decoder.max_tokens - longest
-        search = self.search(temperature, max_tokens)
+        search = self.search(temperature, self.model.decoder.max_tokens)
         requests = [Request(one.states, one.prompt, one.seed, one.drafted) for one in windows]
         n_slots = self.model.n_slots
         if self.assistant is not None and isinstance(search, Single) and not temperature:

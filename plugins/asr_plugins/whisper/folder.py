@@ -69,7 +69,6 @@ class Folder:
 
     window: seconds it hears at once. n_text: its longest text in tokens, with all that stands before.
     alignment_heads: (layer, head) of the decoder that look where they listen.
-    max_initial_timestamp_index: the latest first timestamp, in steps of a timestamp; None for any.
     """
 
     model: WhisperForConditionalGeneration
@@ -79,7 +78,6 @@ class Folder:
     n_text: int
     alignment_heads: tuple[tuple[int, int], ...]
     is_distilled: bool
-    max_initial_timestamp_index: int | None
     median_width: int
 
 
@@ -194,7 +192,6 @@ def read_shards(index: Path) -> dict[str, Tensor]:
 def complete(
     tokens: Tokens, config: Mapping[str, Any], generation: Mapping[str, Any], tensors: dict[str, Tensor], path: Path
 ) -> Folder:
-    first = generation.get("max_initial_timestamp_index")
     return Folder(
         model=load(config, tokens.eot, tensors, path),
         tokens=tokens,
@@ -203,7 +200,6 @@ def complete(
         n_text=config["max_target_positions"],
         alignment_heads=alignment_heads(generation.get("alignment_heads"), config),
         is_distilled=is_distilled(config["encoder_layers"], config["decoder_layers"]),
-        max_initial_timestamp_index=first if type(first) is int else None,
         median_width=config.get("median_filter_width") or MEDIAN_WIDTH,
     )
 

@@ -29,6 +29,7 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     if device.type == "cpu":
         devices.keep_memory()
     checkpoint = read_folder(folder)
+    check_suppressed(checkpoint, card, decoding)
     chunk_length = chunk_of(checkpoint, card, decoding)
     asked = Asked(
         language_of(checkpoint, card, options),
@@ -81,6 +82,13 @@ def chunk_of(checkpoint: Folder, card: ModelCard, decoding: DecodingOptions) -> 
     if decoding.chunk_length < min(SHORTEST_CHUNK, checkpoint.window):
         raise UsageError(f"chunks of {decoding.chunk_length:g} s hold no sentence; give 1 s or more")
     return decoding.chunk_length
+
+
+def check_suppressed(checkpoint: Folder, card: ModelCard, decoding: DecodingOptions) -> None:
+    n_tokens = checkpoint.tokens.n_tokens
+    beyond = [token for token in decoding.suppress_tokens or () if token >= n_tokens]
+    if beyond:
+        raise UsageError(f"there is no token {beyond[0]} to suppress: {card.name} has 0 to {n_tokens - 1}")
 
 
 def check_speculation(checkpoint: Folder, assistant: Folder, decoding: DecodingOptions) -> None:

@@ -25,12 +25,13 @@ SAMPLE_RATE = 16_000
 N_TOGETHER = 32  # windows in the encoder at a time; on a processor one, where more gain nothing
 SLOTS = range(4, 17)  # windows that are decoded at a time on a processor,
 SLOT_BYTES = 512 << 20  # as many as have room in that
-SLOTS_ELSEWHERE = 64
+SLOTS_ON_GPU, FREE_SHARE = 64, 0.4  # and on a GPU, of the memory that is free once the weights are there
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """encoder: of an assistant that hears what its model hears, the model's. window: s, what it hears at once."""
+    """encoder: of an assistant that hears what its model hears, the model's. window: s, what it hears at once. n_slots:
+    how many windows had better be decoded at a time."""
 
     mel: LogMel
     encoder: Encoder
@@ -39,13 +40,7 @@ class Model:
     window: float
     device: torch.device
     dtype: torch.dtype
-
-    @property
-    def n_slots(self) -> int:
-        """How many windows had better be decoded at a time."""
-        if self.device.type != "cpu":
-            return SLOTS_ELSEWHERE
-        return min(max(SLOT_BYTES // self.decoder.slot_bytes, SLOTS[0]), SLOTS[-1])
+    n_slots: int
 
     def encode(self, utterances: Sequence[NDArray[np.float32]]) -> list[Tensor]:
         """What is in each of them, (S, D)."""
@@ -80,7 +75,15 @@ def build(
     decoder.output = PackedLinear(output.float()) if on_cpu else output.to(device=device, dtype=dtype)
     n_samples = round(folder.window * SAMPLE_RATE)
     mel = LogMel(folder.n_mels, n_samples, device)
-    return Model(mel, encoder, decoder, folder.tokens, folder.window, device, dtype)
+    return Model(mel, encoder, decoder, folder.tokens, folder.window, device, dtype, slots_for(decoder, device))
+
+
+def slots_for(decoder: Decoder, device: torch.device) -> int:
+    """As many as are worth it, and have room."""
+    room, most = SLOT_BYTES, SLOTS[-1]
+    if device.type == "cuda":
+        room, most = int(torch.cuda.mem_get_info(device)[0] * FREE_SHARE), SLOTS_ON_GPU
+    return min(max(room // decoder.slot_bytes, SLOTS[0]), most)
 
 
 def settle(module: nn.Module, compute_type: str, device: torch.device) -> None:
@@ -110,11 +113,16 @@ def same_encoder(one: Folder, other: Folder) -> bool:
 
 
 def check_assistant(folder: Folder, assistant: Folder) -> None:
-    """Refuse one that writes other tokens than the model."""
+    """Refuse one that writes other tokens than the model, or does not get to the end of its longest texts."""
     if vocabulary(folder) != vocabulary(assistant):
         raise UsageError(
             "the assistant model writes other tokens than the model, so it cannot draft for it; take one that was"
             " distilled from it (distil-large-v3 for whisper-large-v3, distil-medium.en for whisper-medium.en)"
+        )
+    if assistant.n_text < folder.n_text:
+        raise UsageError(
+            f"the assistant model reads texts of {assistant.n_text} tokens at most, and the model of {folder.n_text};"
+            " take one that was distilled from it"
         )
 
 

@@ -101,7 +101,8 @@ class Pool:
         self.decoder, self.search, self.marks = decoder, search, marks
         self.device = decoder.tokens.device
         self.n_slots = min(n_slots, len(requests))
-        self.longest = max(request.prompt.length for request in requests) + search.max_tokens + spare
+        longest = max(request.prompt.length for request in requests) + search.max_tokens
+        self.longest = min(longest, decoder.max_tokens) + spare
         self.memory = decoder.remember(self.n_slots, search.n_rows, self.longest)
         self.waiting = deque(enumerate(requests))
         self.running: list[Slot] = []
@@ -154,11 +155,18 @@ class Pool:
             rest = [one.rest[language] for one, language in zip(prompts, languages, strict=True)]
             out = self.read(slots, rest, n_begin, at=(len(rest[0]) - 1,))
             ids = [(*first, *second) for first, second in zip(ids, rest, strict=True)]
+        states = [self.search.begin(request.seed, self.room(request.prompt)) for _, request in group]
         new = [
-            Slot(index, self.search.begin(request.seed), language, no_speech, place=len(prompt), before=prompt[-1])
-            for (index, request), language, no_speech, prompt in zip(group, languages, silent, ids, strict=True)
+            Slot(index, state, language, no_speech, place=len(prompt), before=prompt[-1])
+            for (index, _), state, language, no_speech, prompt in zip(
+                group, states, languages, silent, ids, strict=True
+            )
         ]
         return new, out
+
+    def room(self, prompt: Prompt) -> int:
+        """How many tokens may be written behind it, in whatever company."""
+        return min(self.search.max_tokens, self.decoder.max_tokens - prompt.length)
 
     def likeliest(self, logits: Tensor) -> list[str]:
         """The language of each (N, V)."""
@@ -192,7 +200,7 @@ class Pool:
             rows = slice(index * n_rows, (index + 1) * n_rows)
             slot.tokens = tokens[rows]
             if out.heard is not None:
-                slot.heard.append(out.heard[rows, :, -1])
+                slot.heard.append(out.heard[rows, :, -1].clone())  # a view would keep what all slots heard
 
     def leave(self) -> None:
         """Take out whose text is over; the last one moves into its slot."""

@@ -23,7 +23,7 @@ from asr_plugins.whisper.times import token_frames, word_times
 
 log = logging.getLogger("asr")
 
-MOST = 32  # utterances whose encoder states are kept at a time
+ROUNDS = 2  # times as many utterances as slots are in hand at once: as some end, others take their place
 POSITION = 0.02  # s of sound that a position of the encoder stands for
 INSTANT = 0.01  # s
 REPETITION, UNSURE, OVER_SILENCE = "repetition", "low confidence", "text over silence"
@@ -68,7 +68,9 @@ class WhisperRecognizer:
         self.max_duration = asked.chunk_length
         self.slides, self.gathers = asked.slides, not asked.slides
         self.least_seconds = asked.chunk_length
-        self.batch_seconds = self.share_seconds = asked.chunk_length * model.n_slots
+        self.batch_seconds = asked.chunk_length * model.n_slots * ROUNDS
+        # On a processor, where more than a few windows at once gain little, the first words are to come soon.
+        self.share_seconds = asked.chunk_length * model.n_slots
         self.fixed = self.tokens.encode(before(self.options.initial_prompt, asked.hotwords))
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
@@ -78,8 +80,9 @@ class WhisperRecognizer:
     @torch.inference_mode()
     def recognize_together(self, utterances: Sequence[Audio]) -> list[Segment]:
         found: list[Segment] = []
-        for begin in range(0, len(utterances), MOST):
-            found += self.recognize_some(utterances[begin : begin + MOST])
+        most = self.model.n_slots * ROUNDS  # whose encoder states are kept at a time
+        for begin in range(0, len(utterances), most):
+            found += self.recognize_some(utterances[begin : begin + most])
         return found
 
     def recognize_some(self, utterances: Sequence[Audio]) -> list[Segment]:
@@ -135,7 +138,7 @@ class WhisperRecognizer:
         """What was decoded as words, and whether to believe it."""
         text, options = decoded.text, self.options
         sureness = fmean(text.logps) if text.logps else 0.0
-        is_unsure = options.logprob_threshold is not None and sureness < options.logprob_threshold
+        is_unsure = options.logprob_threshold is not None and not sureness >= options.logprob_threshold
         segment = Segment((), language=decoded.language)
         if is_unsure and is_over(decoded.no_speech, options.no_speech_threshold):
             return Reading(segment, None, sureness)
@@ -160,7 +163,7 @@ class WhisperRecognizer:
         if until is None:
             return segment
         heard = start + until
-        n_complete = sum(bool(text) for text, _ in self.tokens.words(ids[:n_tokens]))
+        n_complete = sum(bool(text.strip()) for text, _ in self.tokens.words(ids[:n_tokens]))
         words = [
             replace(word, start=min(word.start, heard - INSTANT), end=min(word.end, heard))
             if at < n_complete

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -23,13 +24,14 @@ class Text(NamedTuple):
 
 
 class Search(Protocol):
-    """A way to decode. n_rows: how many hypotheses a window has. max_tokens: how many may be written for one. What it
+    """A way to decode. n_rows: how many hypotheses a window has. max_tokens: how many may be written for any. What it
     remembers of a window is its affair."""
 
     n_rows: int
     max_tokens: int
 
-    def begin(self, seed: int, /) -> Any: ...
+    def begin(self, seed: int, room: int, /) -> Any:
+        """seed: of the window's dice. room: how many tokens may be written for it."""
 
     def advance(self, logits: Tensor, states: Sequence[Any], /) -> tuple[list[int], list[int] | None]:
         """Of logits (M, V) the token that each row reads next, and where its past is in another row, which."""
@@ -43,6 +45,7 @@ class Line:
     """One hypothesis."""
 
     seed: int
+    room: int
     ids: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     over: bool = False
@@ -70,13 +73,13 @@ class Single:
         self.rules, self.end, self.max_tokens = rules, end, max_tokens
         self.temperature, self.is_loop = temperature, is_loop
 
-    def begin(self, seed: int) -> Line:
-        return Line(seed)
+    def begin(self, seed: int, room: int) -> Line:
+        return Line(seed, room)
 
     def advance(self, logits: Tensor, states: Sequence[Line]) -> tuple[list[int], None]:
         scores = self.rules.apply(logits, [line.ids for line in states])
         chosen = scores.argmax(-1) if not self.temperature else self.drawn(scores, states)
-        logps = scores.gather(1, chosen.unsqueeze(1)).squeeze(1) - scores.logsumexp(-1)
+        logps = logps_of(scores, chosen)
         for line, token, logp in zip(states, chosen.tolist(), logps.tolist(), strict=True):
             self.write(line, token, logp)
         return [line.ids[-1] if line.ids else self.end for line in states], None
@@ -89,18 +92,23 @@ class Single:
         line.ids.append(token)
         n = len(line.ids)
         line.loops = self.is_loop is not None and n % PATIENCE == 0 and self.is_loop(line.ids)
-        line.over = n >= self.max_tokens or line.loops
+        line.over = n >= line.room or line.loops
 
     def drawn(self, scores: Tensor, states: Sequence[Line]) -> Tensor:
         """By each window's own dice, so that its company does not matter."""
-        noise = torch.empty(scores.shape, dtype=torch.float32)
-        for row, line in zip(noise, states, strict=True):
-            dice = torch.Generator().manual_seed(line.seed * 1024 + len(line.ids))
-            torch.rand(row.shape, generator=dice, out=row)
-        noise = -torch.log(-torch.log(noise.clamp_(1e-20, 1 - 1e-7)))  # Gumbel's
-        return (scores / self.temperature + noise.to(scores.device)).argmax(-1)
+        shares = (scores.cpu() / self.temperature).softmax(-1, dtype=torch.float64).cumsum(-1)
+        dice = [Random(f"{line.seed} {len(line.ids)} {self.temperature}").random() for line in states]
+        thrown = torch.tensor(dice, dtype=torch.float64).unsqueeze(1) * shares[:, -1:]
+        # To the right of all that is as small: what may not be written has no share.
+        chosen = torch.searchsorted(shares, thrown, right=True).squeeze(1)
+        return chosen.clamp_(max=scores.shape[1] - 1).to(scores.device)
 
     def text(self, state: Line) -> Text | None:
         if not state.over:
             return None
         return Text(tuple(state.ids), tuple(state.logps), (0,) * len(state.logps), state.loops)
+
+
+def logps_of(scores: Tensor, chosen: Tensor) -> Tensor:
+    """The logarithm of how likely what was chosen (M,) is by its row of scores (M, V)."""
+    return scores.log_softmax(-1).gather(1, chosen.unsqueeze(1)).squeeze(1)

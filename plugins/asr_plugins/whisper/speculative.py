@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asr_plugins.whisper.decoder import Decoder, Out
 from asr_plugins.whisper.pool import Marks, Pool, Request, Slot
-from asr_plugins.whisper.search import Line, Single
+from asr_plugins.whisper.search import Line, Single, logps_of
 
 FIRST, MOST = 5, 12  # tokens that are drafted at a time: to begin with, and where nearly all are right
 
@@ -33,7 +33,6 @@ class SpeculativePool(Pool):
         super().__init__(decoder, search, marks, requests, n_slots=n_slots, spare=MOST)
         self.assistant = assistant
         self.drafts = assistant.remember(self.n_slots, 1, self.longest)
-        self.most_places = min(decoder.max_tokens, assistant.max_tokens)
         self.n_ahead = float(FIRST)
         self.n_drafted = self.n_right = 0
 
@@ -54,7 +53,7 @@ class SpeculativePool(Pool):
 
     def step(self) -> None:
         latest = max(slot.place for slot in self.running)
-        n_ahead = min(round(self.n_ahead), self.most_places - 1 - latest)
+        n_ahead = min(round(self.n_ahead), self.decoder.max_tokens - 1 - latest)
         if n_ahead < 1:
             super().step()
             return
@@ -93,7 +92,7 @@ class SpeculativePool(Pool):
         ]
         scores = self.search.rules.apply(out.logits.flatten(0, 1), written)
         chosen = scores.argmax(-1)
-        logps = scores.gather(1, chosen.unsqueeze(1)).squeeze(1) - scores.logsumexp(-1)
+        logps = logps_of(scores, chosen)
         rows = zip(chosen.view(-1, n).tolist(), logps.view(-1, n).tolist(), strict=True)
         n_right = 0
         for index, (slot, draft, (ids, sure)) in enumerate(zip(self.running, drafts, rows, strict=True)):
@@ -116,7 +115,7 @@ class SpeculativePool(Pool):
         n_right = 0
         for at, (token, logp) in enumerate(zip(ids, logps, strict=True)):
             if heard is not None:
-                slot.heard.append(heard[:, at].unsqueeze(0))
+                slot.heard.append(heard[:, at].unsqueeze(0).clone())
             slot.before = slot.tokens[0]
             slot.place += 1
             self.search.write(line, token, logp)

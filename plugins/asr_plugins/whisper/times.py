@@ -112,7 +112,7 @@ def word_times(
     found = []
     for word in words:
         own = [(part, next(shares)) for part in word.parts]
-        if not word.text:
+        if not word.text.strip():
             continue
         spoken = [share for part, share in own if not are_marks(part.text)] or [share for _, share in own]
         first = min(max(start + spoken[0].start * STEP, start), end)
