@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 
 # fuzz: 22,500 damaged and hostile files and lists, every opened file and every connection traced where strace is.
-.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth bench-transducer bench-tables bench-bat bench-tiny bench-adapt whisper-mini distil-whisper-mini parity vad-train punc-train clean
+.PHONY: demo test test-slow check fuzz batch-trial batch-kill batch-endurance batch-speed stream-latency stream-endurance stream-many stream-microphone stream-terminal bench-streaming bench bench-endurance bench-peers bench-growth bench-transducer bench-tables bench-bat bench-tiny bench-adapt whisper-mini distil-whisper-mini bench-whisper bench-whisper-long bench-whisper-endurance parity vad-train punc-train clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -108,6 +108,20 @@ whisper-mini distil-whisper-mini: %: $(CORPUS)/.made
 distil-whisper-mini: out/whisper-mini/model
 out/whisper-mini/model:
 	$(MAKE) whisper-mini
+
+# A Whisper beside transformers and faster-whisper, with as many tokens a chunk. MODEL: any folder in transformers' format,
+# such as a random one (python -m tests.tools.small_whisper small DIR); beside it ct2-NAME, converted for faster-whisper.
+bench-whisper: $(VENV)/.installed
+	$(PY) tests/benchmarks/whisper_speed.py $(MODEL) $(PEERS) $(AUDIO)
+
+# What the small pair hears of long recordings each way, and what drafting is worth; memory over ten hours.
+TEACHER ?= whisper-mini
+STUDENT ?= distil-whisper-mini
+bench-whisper-long: $(CORPUS)/.made
+	$(PY) tests/benchmarks/whisper_longform.py $(CORPUS) $(TEACHER) $(STUDENT)
+
+bench-whisper-endurance: $(VENV)/.installed
+	$(PY) tests/benchmarks/whisper_endurance.py $(TEACHER) 10
 
 # What they hear: MODELS are names or folders.
 bench-tiny: $(CORPUS)/.made

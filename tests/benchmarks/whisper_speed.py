@@ -1,7 +1,8 @@
 """How fast Whisper is here, beside transformers' own pipeline and faster-whisper, with the same weights and as many
 tokens a chunk for each of them: none ends, so random weights do.
 
-    python tests/benchmarks/whisper_speed.py MODEL PEERS AUDIO [--threads N] [--seconds S] [--only NAME,...]
+    python tests/benchmarks/whisper_speed.py MODEL PEERS AUDIO [--threads N] [--seconds S] [--batch N] [--device cuda]
+        [--only NAME,...]
 
 MODEL: a folder in transformers' format. PEERS: a Python that has transformers and faster-whisper; faster-whisper's copy
 of the model (ct2-transformers-converter --quantization int8) is looked for beside it, as ct2-NAME. AUDIO: a 16 kHz mono
@@ -41,7 +42,7 @@ def chunks(samples: np.ndarray) -> list[np.ndarray]:
     return [samples[begin : begin + step] for begin in range(0, len(samples), step)]
 
 
-def ours(model: str, compute_type: str, threads: int) -> Callable[[np.ndarray], int]:
+def ours(model: str, compute_type: str, threads: int, device: str) -> Callable[[np.ndarray], int]:
     from asr_plugins.whisper.loading import load
     from asr_plugins.whisper.rules import Rules
     from asr_plugins.whisper.search import Single
@@ -55,11 +56,11 @@ def ours(model: str, compute_type: str, threads: int) -> Callable[[np.ndarray], 
         temperature_increment_on_fallback=None,
     )  # fmt: skip
     card = ModelCard(Path(model).name, "", ("en",), "")
-    options = LoadOptions(compute_type=compute_type, threads=threads, language="en", decoding=decoding)
+    options = LoadOptions(device=device, compute_type=compute_type, threads=threads, language="en", decoding=decoding)
     recognizer: Any = load(card, Path(model), options)
     inner = getattr(recognizer, "recognizer", recognizer)
-    tokens, device = inner.tokens, inner.model.device
-    rules = Rules(tokens.n_tokens, (*tokens.suppress, tokens.eot), tokens.begin_suppress, None, device)
+    tokens = inner.tokens
+    rules = Rules(tokens.n_tokens, (*tokens.suppress, tokens.eot), tokens.begin_suppress, None, inner.model.device)
     inner.decoding.search = lambda temperature, most: Single(rules, tokens.eot, N_TOKENS)
 
     def run(samples: np.ndarray) -> int:
@@ -72,15 +73,16 @@ def ours(model: str, compute_type: str, threads: int) -> Callable[[np.ndarray], 
     return run
 
 
-def transformers(model: str, dtype: str, threads: int) -> Callable[[np.ndarray], int]:
+def transformers(model: str, dtype: str, threads: int, device: str, batch: int) -> Callable[[np.ndarray], int]:
     import torch
     from transformers import AutoFeatureExtractor, AutoTokenizer, WhisperForConditionalGeneration, pipeline
 
     torch.set_num_threads(threads)
-    net = WhisperForConditionalGeneration.from_pretrained(model, dtype=getattr(torch, dtype)).eval()
+    net = WhisperForConditionalGeneration.from_pretrained(model, dtype=getattr(torch, dtype)).eval().to(device)
     pipe = pipeline(
         "automatic-speech-recognition", model=net, tokenizer=AutoTokenizer.from_pretrained(model),
-        feature_extractor=AutoFeatureExtractor.from_pretrained(model), chunk_length_s=CHUNK, batch_size=8,
+        feature_extractor=AutoFeatureExtractor.from_pretrained(model), chunk_length_s=CHUNK, batch_size=batch,
+        device=device,
     )  # fmt: skip
 
     def run(samples: np.ndarray) -> int:
@@ -93,11 +95,11 @@ def transformers(model: str, dtype: str, threads: int) -> Callable[[np.ndarray],
     return run
 
 
-def faster_whisper(model: str, words: bool, threads: int) -> Callable[[np.ndarray], int]:
+def faster_whisper(model: str, words: bool, threads: int, device: str, batch: int) -> Callable[[np.ndarray], int]:
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
     folder = Path(model).parent / f"ct2-{Path(model).name}"
-    net = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
+    net = WhisperModel(str(folder), device=device, compute_type="int8", cpu_threads=threads)
     end = net.hf_tokenizer.token_to_id("<|endoftext|>")
     batched = BatchedInferencePipeline(net)
 
@@ -105,7 +107,7 @@ def faster_whisper(model: str, words: bool, threads: int) -> Callable[[np.ndarra
         ends = [min((at + 1) * CHUNK, len(samples) / RATE) for at in range(len(chunks(samples)))]
         clips = [{"start": at * CHUNK, "end": until} for at, until in enumerate(ends)]
         found, _ = batched.transcribe(
-            samples, batch_size=8, beam_size=1, vad_filter=False, clip_timestamps=clips, language="en",
+            samples, batch_size=batch, beam_size=1, vad_filter=False, clip_timestamps=clips, language="en",
             without_timestamps=True, max_new_tokens=N_TOKENS, suppress_tokens=[-1, end], temperature=0.0,
             log_prob_threshold=None, compression_ratio_threshold=None, no_speech_threshold=None, word_timestamps=words,
         )  # fmt: skip
@@ -114,15 +116,16 @@ def faster_whisper(model: str, words: bool, threads: int) -> Callable[[np.ndarra
     return run
 
 
-def worker(name: str, model: str, audio: str, threads: int, seconds: float) -> None:
+def worker(name: str, options: argparse.Namespace) -> None:
     """Answers each line of its input with the seconds that the audio took."""
+    where = options.threads, options.device
     if name in OURS:
-        run = ours(model, OURS[name], threads)
+        run = ours(options.model, OURS[name], *where)
     elif name.startswith("transformers"):
-        run = transformers(model, name.split()[1], threads)
+        run = transformers(options.model, name.split()[1], *where, options.batch)
     else:
-        run = faster_whisper(model, name.endswith("words"), threads)
-    samples = read(audio, seconds)
+        run = faster_whisper(options.model, name.endswith("words"), *where, options.batch)
+    samples = read(options.audio, options.seconds)
     run(samples[: round(CHUNK * RATE)])
     print(json.dumps("ready"), flush=True)
     for _ in sys.stdin:
@@ -138,11 +141,13 @@ def main() -> None:
     parser.add_argument("audio")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=480.0)
+    parser.add_argument("--batch", type=int, default=8, help="of the peers")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default=",".join(("ours bfloat16", "ours int8", *PEERS)))
     parser.add_argument("--worker")
     options = parser.parse_args()
     if options.worker:
-        worker(options.worker, options.model, options.audio, options.threads, options.seconds)
+        worker(options.worker, options)
         return
     taken: dict[str, list[float]] = {name: [] for name in options.only.split(",")}
     running = {}

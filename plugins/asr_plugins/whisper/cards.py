@@ -102,6 +102,10 @@ CARDS = (
     openai("small.en", "English, 244 million parameters", "small.en", english=True),
     openai("base.en", "English, 74 million parameters", "base.en", english=True),
     openai("tiny.en", "English, 39 million parameters", "tiny.en", english=True),
+    replace(
+        WHISPER, name="whisper-mini", summary="trained by this project on 450 words that synthesisers say, for tests",
+        languages=ENGLISH, license="Apache-2.0", bundled=True, punctuation=False, decoding=UNTRANSLATED,
+    ),
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from asr_plugins.whisper.guard import compression_ratio
 from asr_plugins.whisper.model import Model
 from asr_plugins.whisper.pool import Decoded, Prompt
 from asr_plugins.whisper.sequential import complete_part
-from asr_plugins.whisper.silence import Span, clamp, over_silence, silences
+from asr_plugins.whisper.silence import LONG, Span, clamp, over_silence, silences
 from asr_plugins.whisper.times import token_frames, word_times
 
 log = logging.getLogger("asr")
@@ -142,7 +142,6 @@ class WhisperRecognizer:
         segment = Segment((), language=decoded.language)
         if is_unsure and is_over(decoded.no_speech, options.no_speech_threshold):
             return Reading(segment, None, sureness)
-        words = self.words(decoded, utterance)
         plain = self.tokens.decode(text.ids)
         ratio = compression_ratio(plain) if plain.strip() else 0.0
         fault = None
@@ -150,10 +149,15 @@ class WhisperRecognizer:
             fault = REPETITION
         elif is_unsure:
             fault = UNSURE
-        elif options.no_speech_threshold is not None and over_silence(words, silent):
+        elif options.no_speech_threshold is not None and self.is_over_silence(decoded, utterance, silent):
             fault = OVER_SILENCE
-        segment = replace(segment, words=clamp(words, silent))
+        segment = replace(segment, words=clamp(self.words(decoded, utterance, silent), silent))
         return Reading(self.divided(segment, text.ids, utterance.start), fault, sureness)
+
+    def is_over_silence(self, decoded: Decoded, utterance: Audio, silent: Sequence[Span]) -> bool:
+        """Whether some word was seen where nobody speaks for long, as far as attention alone tells."""
+        long = [span for span in silent if span[1] - span[0] >= LONG]
+        return bool(long) and bool(over_silence(self.words(decoded, utterance, ()), long))
 
     def divided(self, segment: Segment, ids: Sequence[int], start: float) -> Segment:
         """With `heard`, where words are to be heard again: in front of it those that are complete, and no other."""
@@ -172,7 +176,7 @@ class WhisperRecognizer:
         ]
         return replace(segment, words=tuple(words), heard=heard)
 
-    def words(self, decoded: Decoded, utterance: Audio) -> tuple[Word, ...]:
+    def words(self, decoded: Decoded, utterance: Audio, silent: Sequence[Span]) -> tuple[Word, ...]:
         text = decoded.text
         kept = [at for at, id in enumerate(text.ids) if not self.tokens.is_special(id)]
         if not kept or decoded.heard is None:
@@ -180,7 +184,8 @@ class WhisperRecognizer:
         # Where the end of the text was seen is where the last word ends.
         rows = [*kept, len(text.ids)] if len(text.ids) < decoded.heard.shape[1] else kept
         n_positions = min(-(-len(utterance.samples) // round(POSITION * utterance.sample_rate)), decoded.heard.shape[2])
-        frames = token_frames(decoded.heard[:, rows, :n_positions], self.median_width)
+        pauses = [slice(*(round((time - utterance.start) / POSITION) for time in span)) for span in silent]
+        frames = token_frames(decoded.heard[:, rows, :n_positions], self.median_width, pauses)
         spelled = self.tokens.spell([text.ids[at] for at in kept])
         logps = [text.logps[at] for at in kept]
         return word_times(spelled, frames[: len(kept) + 1], logps, start=utterance.start, end=utterance.end)

@@ -23,11 +23,12 @@ SENTENCE_ENDS = frozenset(".!?。！？…")
 LONGEST_MEDIAN = 0.7  # s; as released: slow as speech may be, nobody's first word is longer than twice that
 
 
-def token_frames(attention: Tensor, width: int) -> NDArray[np.int64]:
+def token_frames(attention: Tensor, width: int, silent: Iterable[slice] = ()) -> NDArray[np.int64]:
     """The frame at which each token begins, of shape (U + 1,): last the frame after the last one.
 
     attention: of shape (H, U, T), softmax over frames; row u is from where token u was predicted. Give the row that
-    predicted the end of the text, too: that is where the last word ends. width: frames of the median filter.
+    predicted the end of the text, too: that is where the last word ends. width: frames of the median filter. silent:
+    frames where nobody speaks. What looks there says nothing, and in a long pause it would outweigh a whole word.
     """
     n_heads, n_tokens, n_frames = attention.shape
     if not n_tokens or not n_frames:
@@ -35,6 +36,8 @@ def token_frames(attention: Tensor, width: int) -> NDArray[np.int64]:
     # One head fits into a processor's cache.
     parts = attention.float().split(1 if attention.device.type == "cpu" else n_heads)
     looks = torch.stack([smooth(standardised(part), width).sum(dim=0) for part in parts]).sum(dim=0)
+    for frames in silent:
+        looks[:, frames] = 0.0
     return np.append(warp(-(looks / n_heads).double().cpu().numpy()), n_frames)
 
 
