@@ -1,6 +1,7 @@
 """The small Whisper that comes with the program, on synthesised sentences that it has not heard: what only learned
 weights can show of long form, times and guards."""
 
+import shutil
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from asr_cli.audio import Audio
 from asr_cli.audio.files import read_blocks
 from asr_cli.decoding import DecodingOptions
+from asr_cli.models.bundled import bundled_folder
 from asr_cli.options import ModelOptions
 from asr_cli.recognizers import card_of
 from asr_cli.scoring.distance import CORRECT, DELETION, INSERTION, steps
@@ -102,3 +104,9 @@ def test_a_recording_is_heard_the_same_whatever_its_blocks():
 
 def test_it_is_used_only_where_it_is_named():
     assert card_of(ModelOptions(language="en")).name != "whisper-mini"
+
+
+def test_a_copy_of_it_is_read_from_its_folder(tmp_path):
+    copy = shutil.copytree(bundled_folder("whisper-mini"), tmp_path / "copy")
+    card = card_of(ModelOptions(model=str(copy)))
+    assert (card.name, card.bundled, card.languages) == ("copy", False, ("en",))

@@ -23,7 +23,7 @@ def look(path: Path) -> ModelCard | None:
     config |= settings((path if file is None else file.parent) / "generation_config.json")
     name = path.resolve().name
     # As its hub calls it, or as this program does, which downloads it into a folder of its card's name.
-    known = next((one for one in CARDS if name in (one.name, str(one.huggingface).split("/")[1])), None)
+    known = next((one for one in CARDS if name in (one.name, (one.huggingface or "").rpartition("/")[2])), None)
     languages = known.languages if known else spoken(config)
     return replace(
         known or WHISPER,
@@ -34,6 +34,7 @@ def look(path: Path) -> ModelCard | None:
         huggingface=None,
         modelscope=None,
         aliases=(),
+        bundled=False,
         decoding=known.decoding if known else WHISPER.decoding if len(languages) > 1 else UNTRANSLATED,
     )
 
