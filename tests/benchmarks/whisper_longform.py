@@ -3,10 +3,11 @@
     python tests/benchmarks/whisper_longform.py CORPUS MODEL ASSISTANT
 
 CORPUS holds folders as `python -m asr_cli.synthesis` makes them; MODEL and ASSISTANT are folders. Long recordings: the
-synthesised one, and one reader's clips end to end where the shared recordings are beside the checkout. Drafting: the
+synthesised one, and real clips end to end, twice if need be, where the shared recordings are beside the checkout. Drafting: the
 utterances of two folders, each recognised with and without the assistant; texts have to be the same.
 """
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ RATE = 16_000
 TWO = ("test-seen", "test-unseen")
 N_TOGETHER = (1, 16)
 PAUSE = 0.5  # s between two clips
+SHORTEST = 600.0  # s of a long recording
 
 CHUNKED, SEQUENTIAL = DecodingOptions(), DecodingOptions(long_form="sequential")
 AFTER_TEXT = DecodingOptions(long_form="sequential", condition_on_previous_text=True)
@@ -81,6 +83,7 @@ def recordings(corpus: Path) -> Iterator[Long]:
     if AUDIO.is_dir():
         pause = np.zeros(round(PAUSE * RATE), np.float32)
         found = clips()
+        found *= math.ceil(SHORTEST / sum(clip.duration for clip in found))
         whole = np.concatenate([part for clip in found for part in (clip.samples, pause)])
         text = " ".join(word for clip in found for word in clip.words)
         yield Long("real speech", whole, text, [clip.samples for clip in found])
