@@ -3,8 +3,8 @@
     python tests/benchmarks/whisper_longform.py CORPUS MODEL ASSISTANT
 
 CORPUS holds folders as `python -m asr_cli.synthesis` makes them; MODEL and ASSISTANT are folders. Long recordings: the
-synthesised one, and real clips end to end, twice if need be, where the shared recordings are beside the checkout. Drafting: the
-utterances of two folders, each recognised with and without the assistant; texts have to be the same.
+synthesised one, and where the shared recordings are beside the checkout, real clips end to end, twice if need be.
+Drafting: the utterances of two folders, each recognised with and without the assistant; texts have to be the same.
 """
 
 import math
