@@ -158,9 +158,9 @@ def test_words_all_at_the_last_moment_of_their_chunk_are_doubled_by_none(which: 
 
 @given(
     words=st.lists(st.sampled_from([" so", " it", " go", " then", " we", "好", " the"]), min_size=8, max_size=80),
-    cuts=st.lists(st.floats(3.5, 9.0), min_size=12, max_size=12),
+    cuts=st.lists(st.floats(6.0, 12.0), min_size=12, max_size=12),  # so that no three chunks hear the same
     overlaps=st.lists(st.floats(2.0, 3.0), min_size=12, max_size=12),
-    rate=st.floats(0.25, 0.6),
+    rate=st.floats(0.25, 0.4),  # s a word: of slower speech two seconds may hold but the words at their edges
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=200, deadline=None)

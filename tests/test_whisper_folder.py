@@ -276,7 +276,8 @@ def test_a_card_says_what_its_model_can_do() -> None:
         assert not cards[name].translate
         assert "assistant_model" in cards[name].decoding
     assert cards["distil-small.en"].languages == ("en",)
-    assert all(card.prompt and card.hotwords and card.word_times and card.punctuation for card in CARDS)
+    assert all(card.prompt and card.hotwords and card.word_times for card in CARDS)
+    assert [card.name for card in CARDS if not card.punctuation] == ["whisper-mini"]
 
 
 def test_any_model_of_the_hub_has_a_card() -> None:
