@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from asr_plugins.whisper.beam import BeamSearch
+from asr_plugins.whisper.decoder import Memory
 from asr_plugins.whisper.folder import Folder, read_folder
 from asr_plugins.whisper.model import Model, build
 from asr_plugins.whisper.pool import Decoded, Marks, Pool, Prompt, Request
@@ -82,7 +83,7 @@ class Both:
         prompt = Prompt(prompt.rest[None][:1], {None: prompt.rest[None][1:]})
         requests = [Request(self.states[at], prompt, seed=at) for at in order or range(N_WINDOWS)]
         marks = Marks(self.folder.tokens.no_speech)
-        return Pool(self.ours.decoder, search, marks, requests, n_slots=n_slots)
+        return Pool(self.ours.memories, search, marks, requests, n_slots=n_slots)
 
     def single(self, *, timestamps: bool, temperature: float = 0.0) -> Single:
         return Single(self.rules(timestamps=timestamps), self.folder.tokens.eot, N_TOKENS, temperature=temperature)
@@ -124,13 +125,14 @@ def test_the_decoder_gives_the_logits_of_transformers_whatever_was_read_at_once(
     ids = torch.tensor([[*both.prompt(timestamps=False), 5, 9, 300, 17, 5, 5, 260, 31]] * N_WINDOWS)
     theirs = both.theirs(both.mel, decoder_input_ids=ids).logits
     for steps in ([len(ids[0])], [1] * len(ids[0]), [4, 1, 5, 2]):
-        memory = both.ours.decoder.remember(N_WINDOWS, 1, 40)
+        memory = Memory(both.ours.decoder, N_WINDOWS, 1, 40)
         memory.admit(slice(0, N_WINDOWS), torch.stack(both.states))
         found, place = [], 0
         for n in steps:
             begins = torch.full((N_WINDOWS,), place)
-            found.append(both.ours.decoder(memory, slice(0, N_WINDOWS), ids[:, place : place + n], begins).logits)
+            read = ids[:, place : place + n]
             place += n
+            found.append(both.ours.decoder(memory, slice(0, N_WINDOWS), read, begins, memory.seen(place)).logits)
         torch.testing.assert_close(torch.cat(found, 1), theirs[:, :place], atol=5e-5, rtol=0)
 
 
@@ -185,12 +187,12 @@ def test_speculative_decoding_writes_the_same(
 ) -> None:
     search = both.single(timestamps=timestamps)
     plain = both.pool(search, timestamps=timestamps, n_slots=n_slots)
-    drafter = both.ours.decoder
+    drafter = both.ours.memories
     if assistant != "the model itself":
         path = make_whisper(tmp_path / "other", width=48, layers=(2, 1), window=WINDOW, seed=3)
-        drafter = build(read_folder(path), CPU, "float32", "auto", aligned=False).decoder
+        drafter = build(read_folder(path), CPU, "float32", "auto", aligned=False).memories
     requests = [one for _, one in plain.waiting]
-    pool = SpeculativePool(both.ours.decoder, drafter, search, plain.marks, requests, n_slots=n_slots)
+    pool = SpeculativePool(both.ours.memories, drafter, search, plain.marks, requests, n_slots=n_slots)
     drafted, known = pool.run(), plain.run()
     assert ids_of(drafted) == ids_of(known)
     for one, other in zip(drafted, known, strict=True):
@@ -208,7 +210,7 @@ def test_languages_are_those_of_transformers(both: Both) -> None:
     rest = {code: tuple(tokens.prompt(code, timestamps=False, limit=448)[1:]) for code in tokens.languages}
     requests = [Request(states, Prompt((tokens.sot,), rest)) for states in both.states]
     marks = Marks(tokens.no_speech, tokens.languages)
-    pool = Pool(both.ours.decoder, both.single(timestamps=False), marks, requests, n_slots=4)
+    pool = Pool(both.ours.memories, both.single(timestamps=False), marks, requests, n_slots=4)
     theirs = both.theirs.detect_language(both.mel).tolist()
     assert [tokens.languages[one.language] for one in pool.run()] == theirs
 
@@ -219,12 +221,12 @@ def test_a_text_in_a_detected_language_is_that_of_the_language_named(both: Both)
     marks = Marks(tokens.no_speech, tokens.languages)
     search = both.single(timestamps=False)
     requests = [Request(states, Prompt((tokens.sot,), rest)) for states in both.states]
-    detected = Pool(both.ours.decoder, search, marks, requests, n_slots=4).run()
+    detected = Pool(both.ours.memories, search, marks, requests, n_slots=4).run()
     named = [
         Request(states, Prompt((tokens.sot,), {None: rest[one.language]}))
         for states, one in zip(both.states, detected, strict=True)
     ]
-    again = Pool(both.ours.decoder, search, marks, named, n_slots=4).run()
+    again = Pool(both.ours.memories, search, marks, named, n_slots=4).run()
     assert ids_of(again) == ids_of(detected)
     assert [one.no_speech for one in again] == pytest.approx([one.no_speech for one in detected], abs=1e-6)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 from asr_plugins.whisper.beam import BeamSearch
+from asr_plugins.whisper.decoder import Memory
 from asr_plugins.whisper.folder import read_folder
 from asr_plugins.whisper.model import Model, build
 from asr_plugins.whisper.pool import Marks, Pool, Prompt, Request
@@ -56,14 +57,14 @@ def test_a_long_prompt_takes_no_room_from_another_window(model: Model, n_rows: i
     most = model.decoder.max_tokens
     prompts = [prompt_of(model), prompt_of(model, [5, 9, 300] * 40)]
     requests = [Request(heard, prompt) for heard, prompt in zip(states(model), prompts, strict=False)]
-    found = Pool(model.decoder, endless(model, n_rows, most), Marks(), requests, n_slots=2).run()
+    found = Pool(model.memories, endless(model, n_rows, most), Marks(), requests, n_slots=2).run()
     assert [len(one.text.ids) for one in found] == [most - prompt.length for prompt in prompts]
 
 
 @pytest.mark.parametrize("n_rows", [1, 3])
 def test_of_what_the_heads_heard_only_the_decisions_are_kept(model: Model, n_rows: int) -> None:
     requests = [Request(heard, prompt_of(model, [5] * 30)) for heard in states(model)]
-    pool = Pool(model.decoder, endless(model, n_rows, 20), Marks(), requests, n_slots=N_WINDOWS)
+    pool = Pool(model.memories, endless(model, n_rows, 20), Marks(), requests, n_slots=N_WINDOWS)
     pool.admit()
     pool.step()
     heard = [step for slot in pool.running for step in slot.heard]
@@ -75,7 +76,7 @@ def test_of_what_was_drafted_in_vain_nothing_is_kept(model: Model) -> None:
     requests = [Request(heard, prompt_of(model)) for heard in states(model)]
     search = endless(model, 1, 30)
     assert isinstance(search, Single)
-    pool = SpeculativePool(model.decoder, model.decoder, search, Marks(), requests, n_slots=N_WINDOWS)
+    pool = SpeculativePool(model.memories, model.memories, search, Marks(), requests, n_slots=N_WINDOWS)
     pool.admit()
     pool.step()
     heard = [step for slot in pool.running for step in slot.heard]
@@ -85,22 +86,22 @@ def test_of_what_was_drafted_in_vain_nothing_is_kept(model: Model) -> None:
 
 @pytest.mark.parametrize("at", [None, [3], [0, 2], []])
 def test_the_decoder_tells_of_the_tokens_that_it_is_asked_about(model: Model, at: list[int] | None) -> None:
-    memory = model.decoder.remember(N_WINDOWS, 1, 16)
+    memory = Memory(model.decoder, N_WINDOWS, 1, 16)
     slots = slice(0, N_WINDOWS)
     memory.admit(slots, torch.stack(states(model)))
     ids = torch.tensor([[5, 9, 300, 17]] * N_WINDOWS)
     begins = torch.zeros(N_WINDOWS, dtype=torch.long)
-    whole, part = model.decoder(memory, slots, ids, begins), model.decoder(memory, slots, ids, begins, at)
+    whole, part = (model.decoder(memory, slots, ids, begins, 16, which) for which in (None, at))
     which = list(range(ids.shape[1])) if at is None else at
     torch.testing.assert_close(part.logits, whole.logits[:, which], atol=1e-5, rtol=0)
     torch.testing.assert_close(part.heard, whole.heard[:, :, which], atol=0, rtol=0)
 
 
 def test_rows_that_change_places_take_along_what_was_read_and_no_more(model: Model) -> None:
-    memory = model.decoder.remember(2, 3, 200)
+    memory = Memory(model.decoder, 2, 3, 200)
     slots = slice(0, 2)
     memory.admit(slots, torch.stack(states(model)[:2]))
-    model.decoder(memory, slots, torch.arange(5, 11).unsqueeze(1), torch.zeros(6, dtype=torch.long))
+    model.decoder(memory, slots, torch.arange(5, 11).unsqueeze(1), torch.zeros(6, dtype=torch.long), memory.seen(1))
     sources = torch.tensor([2, 0, 0, 3, 5, 4])
     expected = memory.read[:, :, sources, :, :16].clone()
     unread = memory.read[..., 16:, :].normal_().clone()

@@ -1,13 +1,14 @@
 """Whisper in the `Recognizer` role: words at their times, doubts told, and what cannot work refused in a sentence."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from asr_plugins.whisper.loading import load
 from asr_plugins.whisper.recognizer import WhisperRecognizer
 
@@ -84,6 +85,26 @@ def test_company_changes_nothing(loaded: Callable[..., Recognizer], decoding: di
         [alone] = recognizer.recognize([utterance])
         assert (alone.text, alone.language, alone.suspect) == (segment.text, segment.language, segment.suspect)
         assert [word.start for word in alone.words] == pytest.approx([word.start for word in segment.words])
+
+
+def test_where_memory_does_not_suffice_none_is_kept_and_all_is_heard(
+    loaded: Callable[..., Recognizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer = loaded(**TRUSTING)
+    whisper = inner(recognizer)
+    memories = whisper.model.memories
+    utterances = [speech(1.0 + 0.3 * seed, seed) for seed in range(4)]
+    known = [segment.text for segment in recognizer.recognize(utterances)]
+    memories.kept.append(memories.take(2, 1, 32))
+    some = whisper.recognize_some
+
+    def tight(utterances: Sequence[Audio]) -> list[Segment]:
+        if len(utterances) > 2 or memories.kept:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return some(utterances)
+
+    monkeypatch.setattr(whisper, "recognize_some", tight)
+    assert [segment.text for segment in recognizer.recognize(utterances)] == known
 
 
 def test_silence_and_next_to_nothing_have_no_words(loaded: Callable[..., Recognizer]) -> None:

@@ -70,21 +70,23 @@ class Decoder(nn.Module):
         n_values = len(self.layers) * 2 * self.width * (self.n_places + self.max_tokens)
         return n_values * torch.finfo(self.dtype).bits // 8
 
-    def remember(self, n_slots: int, n_rows: int, n_tokens: int) -> "Memory":
-        """Room for so many slots of so many rows each, for so many tokens."""
-        return Memory(self, n_slots, n_rows, n_tokens)
-
     def forward(
-        self, memory: "Memory", slots: slice, tokens: Tensor, begins: Tensor, at: Sequence[int] | None = None
+        self,
+        memory: "Memory",
+        slots: slice,
+        tokens: Tensor,
+        begins: Tensor,
+        seen: int,
+        at: Sequence[int] | None = None,
     ) -> Out:
         """Read tokens (M, U) into the rows of these slots, each from its own place (M,) on.
 
+        seen: how far to look back, at least at the last of these places; a number, for which no GPU has to be waited.
         at: behind which of the tokens to say what comes next; None for all of them, empty to read only.
         """
         m, u = tokens.shape
         rows = slice(slots.start * memory.n_rows, slots.stop * memory.n_rows)
         places = begins.unsqueeze(1) + torch.arange(u, device=tokens.device)  # (M, U)
-        seen = memory.seen(places)
         unseen = torch.arange(seen, device=tokens.device) > places.unsqueeze(2)  # (M, U, seen)
         mask = torch.zeros(unseen.shape, device=tokens.device, dtype=self.dtype).masked_fill_(unseen, float("-inf"))
         x = F.embedding(tokens, self.tokens).float() * self.scale + F.embedding(places, self.places)
@@ -102,13 +104,16 @@ class Decoder(nn.Module):
         told = torch.stack(heard, 1) if heard else None
         if at is not None and not at:
             return Out(x.new_zeros(m, 0, len(self.tokens)), told)
-        x = normed(self.after, x if at is None else x[:, list(at)])
+        x = normed(self.after, x if at is None else picked(x, at))
         logits: Tensor = self.output(x.flatten(0, 1)).float().view(m, x.shape[1], -1)
         return Out(logits, told)
 
 
 class Memory:
-    """What a decoder keeps of each slot: the window that it hears, and the tokens that its rows have read."""
+    """What a decoder keeps of each slot: the window that it hears, and the tokens that its rows have read.
+
+    Room for so many slots of so many rows each, for so many tokens.
+    """
 
     def __init__(self, decoder: Decoder, n_slots: int, n_rows: int, n_tokens: int) -> None:
         self.decoder, self.n_slots, self.n_rows = decoder, n_slots, n_rows
@@ -120,6 +125,9 @@ class Memory:
         window = (n_layers, 2, n_slots, n_heads, decoder.n_places, width)
         self.window = torch.empty(window, device=device, dtype=dtype)
         self.n_read = 0  # how far tokens were written, of all rows
+
+    def has_room(self, n_slots: int, n_rows: int, n_tokens: int) -> bool:
+        return self.n_slots >= n_slots and self.n_rows == n_rows and self.n_tokens >= n_tokens
 
     def admit(self, slots: slice, states: Tensor) -> None:
         """Have these slots hear what the encoder made of as many windows (N, S, D)."""
@@ -139,9 +147,9 @@ class Memory:
         for part in rows.flatten(0, 1):  # one at a time: they stay in the cache, and little is needed beside them
             part.copy_(part.index_select(0, sources))
 
-    def seen(self, places: Tensor) -> int:
-        """How far to look back at tokens."""
-        found = min(-(-(int(places.max()) + 1) // STEP) * STEP, self.n_tokens)
+    def seen(self, n_tokens: int) -> int:
+        """How far to look back where so many tokens are read."""
+        found = min(-(-n_tokens // STEP) * STEP, self.n_tokens)
         self.n_read = max(self.n_read, found)
         return found
 
@@ -156,6 +164,11 @@ class Memory:
     def heard(self, layer: int, slots: slice) -> tuple[Tensor, Tensor]:
         """Keys and values (N, H, S, C) of the windows."""
         return self.window[layer, 0, slots], self.window[layer, 1, slots]
+
+
+def picked(x: Tensor, at: Sequence[int]) -> Tensor:
+    """Some of (M, U, ...) by their place in U, without a list of them that a GPU would have to be told."""
+    return torch.stack([x[:, one] for one in at], 1) if at else x[:, :0]
 
 
 def look_back(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
@@ -182,5 +195,5 @@ def listen(
     told = [apart[:, head].flatten(0, 1) for head in heads]
     if at is not None:
         # A long prompt's shares are large, and a view of them would keep them all.
-        told = [one[:, list(at)] for one in told]
+        told = [picked(one, at) for one in told]
     return found.view(n, h, m // n, u, c).transpose(1, 2).reshape(m, h, u, c), told

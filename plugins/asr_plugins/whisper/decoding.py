@@ -52,14 +52,20 @@ class Decoding:
         n_slots = self.model.n_slots
         if self.assistant is not None and isinstance(search, Single) and not temperature:
             pool = SpeculativePool(
-                self.model.decoder, self.assistant.decoder, search, self.marks, requests, n_slots=n_slots
+                self.model.memories, self.assistant.memories, search, self.marks, requests, n_slots=n_slots
             )
             found = pool.run()
             with self._counting:
                 self.n_drafted += pool.n_drafted
                 self.n_right += pool.n_right
             return found
-        return Pool(self.model.decoder, search, self.marks, requests, n_slots=n_slots).run()
+        return Pool(self.model.memories, search, self.marks, requests, n_slots=n_slots).run()
+
+    def clear(self) -> None:
+        """Keep no memory for the next batch."""
+        for model in (self.model, self.assistant):
+            if model is not None:
+                model.memories.clear()
 
     def search(self, temperature: float, max_tokens: int) -> Search:
         end = self.model.tokens.eot

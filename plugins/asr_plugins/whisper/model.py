@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from asr_plugins.whisper.encoder import Encoder
 from asr_plugins.whisper.folder import Folder
 from asr_plugins.whisper.layers import lightened
 from asr_plugins.whisper.mel import LogMel
+from asr_plugins.whisper.steps import CudaGraphs, Memories
 from asr_plugins.whisper.tokens import Tokens
 
 SAMPLE_RATE = 16_000
@@ -36,6 +38,7 @@ class Model:
     mel: LogMel
     encoder: Encoder
     decoder: Decoder
+    memories: Memories
     tokens: Tokens
     window: float
     device: torch.device
@@ -75,7 +78,9 @@ def build(
     decoder.output = PackedLinear(output.float()) if on_cpu else output.to(device=device, dtype=dtype)
     n_samples = round(folder.window * SAMPLE_RATE)
     mel = LogMel(folder.n_mels, n_samples, device)
-    return Model(mel, encoder, decoder, folder.tokens, folder.window, device, dtype, slots_for(decoder, device))
+    memories = Memories(decoder, partial(CudaGraphs, device) if device.type == "cuda" else None)
+    n_slots = slots_for(decoder, device)
+    return Model(mel, encoder, decoder, memories, folder.tokens, folder.window, device, dtype, n_slots)
 
 
 def slots_for(decoder: Decoder, device: torch.device) -> int:

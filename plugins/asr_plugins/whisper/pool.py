@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_plugins.whisper.decoder import Decoder, Out
+from asr_plugins.whisper.decoder import Out
 from asr_plugins.whisper.search import Search, Text
+from asr_plugins.whisper.steps import Memories
 
 FEW = 4  # of the slots, the share that has to be free before newcomers are let in: they are read in together
 
@@ -90,7 +91,7 @@ class Pool:
 
     def __init__(
         self,
-        decoder: Decoder,
+        memories: Memories,
         search: Search,
         marks: Marks,
         requests: Sequence[Request],
@@ -98,12 +99,14 @@ class Pool:
         n_slots: int,
         spare: int = 0,
     ) -> None:
-        self.decoder, self.search, self.marks = decoder, search, marks
-        self.device = decoder.tokens.device
+        self.decoder, self.search, self.marks = memories.decoder, search, marks
+        self.device = self.decoder.tokens.device
         self.n_slots = min(n_slots, len(requests))
         longest = max(request.prompt.length for request in requests) + search.max_tokens
-        self.longest = min(longest, decoder.max_tokens) + spare
-        self.memory = decoder.remember(self.n_slots, search.n_rows, self.longest)
+        self.longest = min(longest, self.decoder.max_tokens) + spare
+        self.memories = memories
+        self.steps = memories.take(self.n_slots, search.n_rows, self.longest)
+        self.memory = self.steps.memory
         self.waiting = deque(enumerate(requests))
         self.running: list[Slot] = []
         self.found: dict[int, Decoded] = {}
@@ -118,6 +121,7 @@ class Pool:
             else:
                 self.step()
             self.leave()
+        self.give_back()
         return [self.found[index] for index in range(len(self.found))]
 
     def admit(self) -> None:
@@ -177,14 +181,15 @@ class Pool:
     def read(self, slots: slice, ids: Sequence[Sequence[int]], place: int, at: Sequence[int]) -> Out:
         """The same tokens into all rows of each slot."""
         tokens = torch.tensor(ids, device=self.device).repeat_interleave(self.search.n_rows, 0)
-        return self.decoder(self.memory, slots, tokens, torch.full((len(tokens),), place, device=self.device), at)
+        begins = torch.full((len(tokens),), place, device=self.device)
+        return self.decoder(self.memory, slots, tokens, begins, self.memory.seen(place + tokens.shape[1]), at)
 
     def step(self) -> None:
         slots = slice(0, len(self.running))
         tokens = torch.tensor([token for slot in self.running for token in slot.tokens], device=self.device)
         begins = torch.tensor([slot.place for slot in self.running], device=self.device)
         begins = begins.repeat_interleave(self.search.n_rows)
-        out = self.decoder(self.memory, slots, tokens.unsqueeze(1), begins)
+        out = self.steps(tokens.unsqueeze(1), begins, max(slot.place for slot in self.running))
         for slot in self.running:
             slot.place += 1
             slot.before = slot.tokens[0]
@@ -193,14 +198,18 @@ class Pool:
     def choose(self, slots: slice, running: Sequence[Slot], out: Out) -> None:
         """What comes behind the last token that was read."""
         n_rows = self.search.n_rows
+        told = None if out.heard is None else out.heard[:, :, -1]
+        if told is not None and told.is_cuda:
+            told = told.clone()  # at once for all of them: there, room costs less than as many small copies
         tokens, sources = self.search.advance(out.logits[:, -1], [slot.state for slot in running])
         if sources is not None:
             self.memory.reorder(slots, torch.tensor(sources, device=self.device))
         for index, slot in enumerate(running):
             rows = slice(index * n_rows, (index + 1) * n_rows)
             slot.tokens = tokens[rows]
-            if out.heard is not None:
-                slot.heard.append(out.heard[rows, :, -1].clone())  # a view would keep what all slots heard
+            if told is not None:
+                # A view would keep what all slots heard.
+                slot.heard.append(told[rows] if told.is_cuda else told[rows].clone())
 
     def leave(self) -> None:
         """Take out whose text is over; the last one moves into its slot."""
@@ -217,6 +226,9 @@ class Pool:
 
     def move(self, source: int, target: int) -> None:
         self.memory.move(source, target)
+
+    def give_back(self) -> None:
+        self.memories.give_back(self.steps)
 
 
 def listened(slot: Slot, text: Text) -> Tensor | None:

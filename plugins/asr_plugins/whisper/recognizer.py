@@ -81,8 +81,12 @@ class WhisperRecognizer:
     def recognize_together(self, utterances: Sequence[Audio]) -> list[Segment]:
         found: list[Segment] = []
         most = self.model.n_slots * ROUNDS  # whose encoder states are kept at a time
-        for begin in range(0, len(utterances), most):
-            found += self.recognize_some(utterances[begin : begin + most])
+        try:
+            for begin in range(0, len(utterances), most):
+                found += self.recognize_some(utterances[begin : begin + most])
+        except torch.OutOfMemoryError:
+            self.decoding.clear()
+            raise
         return found
 
     def recognize_some(self, utterances: Sequence[Audio]) -> list[Segment]:

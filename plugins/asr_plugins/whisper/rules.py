@@ -2,11 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 NEVER = float("-inf")
+
+
+class Limits(NamedTuple):
+    """What may follow: words from one on, and times from one on to another, which is not one of them."""
+
+    words_from: int
+    times_from: int
+    times_to: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +30,34 @@ class Stamps:
     no_timestamps: int
     latest_first: int | None = None
 
-    def narrow(self, scores: Tensor, written: Sequence[int]) -> None:
-        """Take from one row's scores (V,), in place, what may not follow."""
-        scores[self.no_timestamps] = NEVER
-        if not written:
-            scores[: self.first] = NEVER
-            if self.latest_first is not None:
-                scores[self.first + self.latest_first + 1 :] = NEVER
-        else:
-            self.pair(scores, written)
+    def narrow(self, scores: Tensor, written: Sequence[Sequence[int]]) -> None:
+        """Take from scores (M, V), in place, what may not follow what each row has written."""
+        n_tokens = scores.shape[1]
+        limits = torch.tensor([self.limits(tokens, n_tokens) for tokens in written], device=scores.device)
+        words_from, times_from, times_to = limits.unsqueeze(2).unbind(1)  # (M, 1)
+        ids = torch.arange(n_tokens, device=scores.device)
+        scores[:, : self.first].masked_fill_(ids[: self.first] < words_from, NEVER)
+        scores[:, self.no_timestamps] = NEVER
+        times = ids[self.first :]
+        scores[:, self.first :].masked_fill_((times < times_from) | (times >= times_to), NEVER)
         # Some time is likelier than any one word: then it is a time.
-        if scores[self.first :].logsumexp(0) > scores[: self.first].max():
-            scores[: self.first] = NEVER
+        is_time = scores[:, self.first :].logsumexp(1, keepdim=True) > scores[:, : self.first].amax(1, keepdim=True)
+        scores[:, : self.first].masked_fill_(is_time, NEVER)
 
-    def pair(self, scores: Tensor, written: Sequence[int]) -> None:
-        """Text stands between two times, which never go back."""
+    def limits(self, written: Sequence[int], n_tokens: int) -> Limits:
+        """Text stands between two times, which never go back; a text begins with one."""
+        if not written:
+            latest = n_tokens if self.latest_first is None else self.first + self.latest_first + 1
+            return Limits(self.first, self.first, latest)
         is_stamp = written[-1] >= self.first
         closes = is_stamp and len(written) > 1 and written[-2] < self.first
-        if closes:
-            scores[: self.end_of_text] = NEVER
-        elif is_stamp:
-            scores[self.first :] = NEVER
-        latest = next((token for token in reversed(written) if token >= self.first), None)
-        if latest is not None:
-            # A text that ended may be followed by one that begins at once; none is without a duration.
-            scores[self.first : latest if closes else latest + 1] = NEVER
+        if is_stamp and not closes:
+            return Limits(0, n_tokens, n_tokens)
+        last = next((token for token in reversed(written) if token >= self.first), None)
+        if last is None:
+            return Limits(0, self.first, n_tokens)
+        # A text that ended may be followed by one that begins at once; none is without a duration.
+        return Limits(self.end_of_text, last, n_tokens) if closes else Limits(0, last + 1, n_tokens)
 
 
 class Rules:
@@ -66,11 +78,11 @@ class Rules:
     def apply(self, scores: Tensor, written: Sequence[Sequence[int]]) -> Tensor:
         """Scores (M, V), changed in place, without what may not follow what each row has written."""
         scores += self.always
-        for row, tokens in zip(scores, written, strict=True):
-            if not tokens:
-                row += self.first
-            if self.stamps is not None:
-                self.stamps.narrow(row, tokens)
+        if any(not tokens for tokens in written):
+            begins = torch.tensor([not tokens for tokens in written], device=scores.device)
+            scores.add_(torch.where(begins.unsqueeze(1), self.first, 0.0))
+        if self.stamps is not None:
+            self.stamps.narrow(scores, written)
         return scores
 
 

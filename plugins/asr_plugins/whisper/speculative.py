@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asr_plugins.whisper.decoder import Decoder, Out
+from asr_plugins.whisper.decoder import Out
 from asr_plugins.whisper.pool import Marks, Pool, Request, Slot
 from asr_plugins.whisper.search import Line, Single, logps_of
+from asr_plugins.whisper.steps import Memories
 
 FIRST, MOST = 5, 12  # tokens that are drafted at a time: to begin with, and where nearly all are right
 
@@ -22,34 +23,39 @@ class SpeculativePool(Pool):
 
     def __init__(
         self,
-        decoder: Decoder,
-        assistant: Decoder,
+        memories: Memories,
+        assistant: Memories,
         search: Single,
         marks: Marks,
         requests: Sequence[Request],
         *,
         n_slots: int,
     ) -> None:
-        super().__init__(decoder, search, marks, requests, n_slots=n_slots, spare=MOST)
+        super().__init__(memories, search, marks, requests, n_slots=n_slots, spare=MOST)
         self.assistant = assistant
-        self.drafts = assistant.remember(self.n_slots, 1, self.longest)
+        self.drafting = assistant.take(self.n_slots, 1, self.longest)
         self.n_ahead = float(FIRST)
         self.n_drafted = self.n_right = 0
 
     def let_in(self, slots: slice, requests: Sequence[Request]) -> None:
         super().let_in(slots, requests)
         states = [request.states if request.drafted is None else request.drafted for request in requests]
-        self.drafts.admit(slots, torch.stack(states))
+        self.drafting.memory.admit(slots, torch.stack(states))
 
     def read(self, slots: slice, ids: Sequence[Sequence[int]], place: int, at: Sequence[int]) -> Out:
         tokens = torch.tensor(ids, device=self.device)
         begins = torch.full((len(tokens),), place, device=self.device)
-        self.assistant(self.drafts, slots, tokens, begins, at=())
+        memory = self.drafting.memory
+        self.assistant.decoder(memory, slots, tokens, begins, memory.seen(place + tokens.shape[1]), at=())
         return super().read(slots, ids, place, at)
 
     def move(self, source: int, target: int) -> None:
         super().move(source, target)
-        self.drafts.move(source, target)
+        self.drafting.memory.move(source, target)
+
+    def give_back(self) -> None:
+        super().give_back()
+        self.assistant.give_back(self.drafting)
 
     def step(self) -> None:
         latest = max(slot.place for slot in self.running)
@@ -62,15 +68,15 @@ class SpeculativePool(Pool):
 
     def draft(self, n_ahead: int) -> list[list[int]]:
         """What the assistant would write next in each slot."""
-        slots = slice(0, len(self.running))
         written = [list(slot.state.ids) for slot in self.running]
         drafts: list[list[int]] = [[] for _ in self.running]
         # It has read neither what the model wrote in its place nor, where all was right, its own last token.
         tokens = torch.tensor([[slot.before, slot.tokens[0]] for slot in self.running], device=self.device)
         places = torch.tensor([slot.place for slot in self.running], device=self.device)
         begins = places - 1
-        for _ in range(n_ahead):
-            logits = self.assistant(self.drafts, slots, tokens, begins, at=(-1,)).logits[:, 0]
+        latest = max(slot.place for slot in self.running)
+        for ahead in range(n_ahead):
+            logits = self.drafting(tokens, begins, latest + ahead + 1 - tokens.shape[1], at=(-1,)).logits[:, 0]
             tokens = self.search.rules.apply(logits, written).argmax(-1, keepdim=True)
             begins = places = places + 1
             for ids, draft, token in zip(written, drafts, tokens[:, 0].tolist(), strict=True):
@@ -80,12 +86,11 @@ class SpeculativePool(Pool):
 
     def check(self, drafts: Sequence[Sequence[int]]) -> None:
         """Have the model read what was drafted, and keep what it had written, and its first token that differs."""
-        slots = slice(0, len(self.running))
         tokens = torch.tensor(
             [[slot.tokens[0], *draft] for slot, draft in zip(self.running, drafts, strict=True)], device=self.device
         )
         begins = torch.tensor([slot.place for slot in self.running], device=self.device)
-        out = self.decoder(self.memory, slots, tokens, begins)
+        out = self.steps(tokens, begins, max(slot.place for slot in self.running))
         n = tokens.shape[1]
         written = [
             [*slot.state.ids, *draft[:at]] for slot, draft in zip(self.running, drafts, strict=True) for at in range(n)
