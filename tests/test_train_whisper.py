@@ -18,7 +18,7 @@ from asr_cli.train import events
 from asr_cli.train.config import Run, read_recipe
 from asr_cli.train.data.augment import Augmenter
 from asr_cli.train.data.laid import Laid, Spoken
-from asr_cli.train.data.windows import LIMITS, ROOM, Windows, packed
+from asr_cli.train.data.windows import FULL, ROOM, SHORT, Windows, packed
 from asr_cli.train.loop import train
 from asr_cli.train.ship import ship
 from asr_cli.train.tasks.ctc import ctc_loss
@@ -206,20 +206,23 @@ def test_encoder_and_teacher_learn_nothing(tokenizer):
 # Windows
 
 
-@given(st.lists(st.floats(0.1, 11.7), min_size=1, max_size=60))
-def test_every_utterance_is_in_one_window_that_has_room_for_it(seconds):
-    found = packed(seconds, range(len(seconds)), 12.0, None)
+FILLS = st.sampled_from((SHORT, FULL))
+
+
+@given(st.lists(st.floats(0.1, 11.7), min_size=1, max_size=60), FILLS)
+def test_every_utterance_is_in_one_window_that_has_room_for_it(seconds, fill):
+    found = packed(seconds, range(len(seconds)), 12.0, None, fill)
     assert sorted(one for place in found for one in place.utterances) == list(range(len(seconds)))
     for place in found:
         assert sum(seconds[one] + ROOM for one in place.utterances) <= place.seconds + 1e-9
         assert place.utterances
 
 
-@given(st.lists(st.floats(0.1, 11.7), min_size=1, max_size=30), st.integers(1, 50))
-def test_an_epoch_has_as_many_windows_as_are_asked_for_and_as_long_ones(seconds, n_windows):
-    found = packed(seconds, range(len(seconds)), 12.0, n_windows)
+@given(st.lists(st.floats(0.1, 11.7), min_size=1, max_size=30), st.integers(1, 50), FILLS)
+def test_an_epoch_has_as_many_windows_as_are_asked_for_and_as_long_ones(seconds, n_windows, fill):
+    found = packed(seconds, range(len(seconds)), 12.0, n_windows, fill)
     assert len(found) == n_windows
-    short = [place.seconds for i, place in enumerate(found) if place.seconds != LIMITS[i % 3] * 12.0]
+    short = [place.seconds for i, place in enumerate(found) if place.seconds != fill[i % 3] * 12.0]
     assert set(short) <= {12.0}
 
 

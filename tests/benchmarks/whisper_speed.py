@@ -26,7 +26,7 @@ N_TOKENS, CHUNK, TURNS = 75, 30.0, 3
 RATE = 16_000
 OURS = {"ours bfloat16": "bfloat16", "ours int8": "int8", "ours float32": "float32"}
 PEERS = (
-    "transformers float32", "transformers bfloat16", "faster-whisper int8", "faster-whisper int8, words",
+    "transformers float32", "transformers bfloat16", "faster-whisper int8", "faster-whisper int8 words",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from asr_cli.train.data.lists import Skipped, Utterance, measured, number, read_
 from asr_cli.train.data.material import Counted
 from asr_cli.train.data.pseudo import transcripts
 from asr_cli.train.data.transcripts import count, metric_of
-from asr_cli.train.data.windows import ROOM, Place, Windows, packed
+from asr_cli.train.data.windows import FULL, ROOM, SHORT, Place, Windows, packed
 from asr_cli.train.run_folder import PSEUDO, VALID_LIST
 from asr_cli.train.task import Delivered
 from asr_cli.train.tasks.whisper import WhisperTask, build
@@ -42,6 +42,7 @@ class SpokenWindows:
         self.run, self.settings, self.config = run, settings, run.recipe.train
         self.conf = read_conf(settings, run.described)
         self.distillation = read_distillation(settings, run.described, run.init)
+        self.fill = SHORT if run.init is None else FULL
         self.pseudo: dict[str, str] = {}  # what the teacher hears, by key
         self.n_tokens: int | None = None
 
@@ -116,15 +117,16 @@ class SpokenWindows:
     def items(self, records: Sequence[Spoken]) -> list[Place]:
         # Which utterances these are, the corpus has to know.
         seconds = [one.seconds for one in records]
-        return Places(packed(seconds, range(len(records)), self.conf.window, None), records)
+        return Places(packed(seconds, range(len(records)), self.conf.window, None, self.fill), records)
 
     def corpus(self, task: WhisperTask, items: Sequence[Place], *, by_chance: bool) -> Windows:
         assert isinstance(items, Places)
         utterances = [self.as_heard(one) for one in items.utterances] if by_chance else items.utterances
         augmenter = Augmenter(self.config.augment, torch.zeros(self.conf.num_mel_bins)) if by_chance else None
         return Windows(
-            items, utterances, self.conf, self.tokenizer, task.ids, seed=self.config.seed, augmenter=augmenter
-        )
+            items, utterances, self.conf, self.tokenizer, task.ids,
+            seed=self.config.seed, augmenter=augmenter, fill=self.fill,
+        )  # fmt: skip
 
     def as_heard(self, one: Spoken) -> Spoken:
         """With the teacher's transcript, if it was asked."""

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 FRAME = SAMPLE_RATE // 100
-LIMITS = (1 / 3, 2 / 3, 1.0)  # how full windows are to be, in turn: who has learned nothing learns from short ones
+# How full windows are to be, in turn
+SHORT = (1 / 3, 2 / 3, 1.0)  # for who has learned nothing, and learns from short ones,
+FULL = (1 / 3, 1.0, 1.0)  # and for others: long recordings come in full ones
 ROOM = 0.3  # seconds that an utterance takes beside its own
 TRIES = 50  # utterances, until one is let into a window for shorter ones
 PAUSE = 0.4  # seconds between utterances, the mean of what chance draws; what is measured on has ROOM
@@ -58,13 +60,22 @@ class Place:
         return self.seconds
 
 
-def packed(seconds: Sequence[float], order: Sequence[int], window: float, n_windows: int | None) -> list[Place]:
-    """Utterances laid into windows, in that order as nearly as they fit: so many windows, or as many as hold each."""
+def packed(
+    seconds: Sequence[float],
+    order: Sequence[int],
+    window: float,
+    n_windows: int | None,
+    fill: Sequence[float] = SHORT,
+) -> list[Place]:
+    """Utterances laid into windows, in that order as nearly as they fit: so many windows, or as many as hold each.
+
+    fill: how full they are to be, in turn.
+    """
     found: list[Place] = []
     waiting: deque[int] = deque()
     ahead: Iterator[int] = cycle(order) if n_windows else iter(order)
     while len(found) != n_windows:
-        limit = LIMITS[len(found) % len(LIMITS)] * window
+        limit = fill[len(found) % len(fill)] * window
         laid: list[int] = []
         left = limit
         for _ in range(TRIES):
@@ -102,9 +113,10 @@ class Windows(Dataset[Heard | Skipped]):
         *,
         seed: int = 0,
         augmenter: Augmenter | None = None,
+        fill: Sequence[float] = SHORT,
     ) -> None:
         self.places, self.utterances, self.conf, self.ids = places, utterances, conf, ids
-        self.tokenizer, self.seed, self.augmenter = tokenizer, seed, augmenter
+        self.tokenizer, self.seed, self.augmenter, self.fill = tokenizer, seed, augmenter, fill
         self.features = make_features(conf)
         self.seconds = [one.seconds for one in utterances]
 
@@ -246,4 +258,4 @@ def plan(windows: Windows, epoch: int) -> list[Place]:
     """The windows of an epoch: as full as those that are listed, with other utterances in them."""
     order = list(range(len(windows.utterances)))
     random.Random(f"windows/{windows.seed}/{epoch}").shuffle(order)
-    return packed(windows.seconds, order, windows.conf.window, len(windows.places))
+    return packed(windows.seconds, order, windows.conf.window, len(windows.places), windows.fill)
