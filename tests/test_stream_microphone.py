@@ -85,6 +85,7 @@ def n_wrong(expected, found):
     return sum(step != CORRECT for step in steps(scored_words(expected), scored_words(found)))
 
 
+@pytest.mark.slow  # it is heard as fast as it is played
 def test_what_is_said_into_a_microphone_is_captioned_as_the_file_is_and_so_after_it_was_unplugged(talk, text, tmp_path):
     kept = tmp_path / "live.wav"
     with pulse.pulse_server() as server:

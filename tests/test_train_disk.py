@@ -173,7 +173,7 @@ def fill(disk: Path) -> Path:
             return filler
 
 
-@pytest.mark.parametrize("devices", ["1", "2"])
+@pytest.mark.parametrize("devices", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_full_disk_is_a_sentence_and_no_bug(small_disk, tmp_path, devices):
     data, out = write_corpus(tmp_path / "data"), small_disk / "run"
     recipe = write_recipe(tmp_path / "r.yaml", max_steps=300, validate_every=300, save_every=5)
