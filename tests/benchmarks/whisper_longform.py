@@ -29,7 +29,7 @@ from asr_cli.text.normalize import scored_words
 
 RATE = 16_000
 TWO = ("test-seen", "test-unseen")
-N_TOGETHER = (1, 16)
+DRAFTED = ((1, "float32"), (16, "float32"), (16, "bfloat16"))  # windows at a time
 PAUSE = 0.5  # s between two clips
 SHORTEST = 600.0  # s of a long recording
 
@@ -65,10 +65,10 @@ def main() -> None:
             print(f"| {name}, WER | {' | '.join(rate(long.text, text) for text in found)} |", flush=True)
         apart = (rate(whole, text) for whole, text in zip(texts["each utterance alone"], texts["chunked"], strict=True))
         print(f"| chunked against each utterance alone | {' | '.join(apart)} |")
-    print("\n| windows at a time | segments | same text | drafted tokens kept | without | with | speed-up |")
-    print(f"{'|---' * 7}|")
-    for n in N_TOGETHER:
-        print(f"| {' | '.join(map(str, drafted(corpus, model, assistant, n)))} |", flush=True)
+    print("\n| windows at a time | in | segments | same text | drafted tokens kept | without | with | speed-up |")
+    print(f"{'|---' * 8}|")
+    for way in DRAFTED:
+        print(f"| {' | '.join(map(str, drafted(corpus, model, assistant, *way)))} |", flush=True)
 
 
 def recordings(corpus: Path) -> Iterator[Long]:
@@ -107,11 +107,16 @@ def read(path: Path) -> np.ndarray:
 
 
 def options(
-    model: str, decoding: DecodingOptions, vad: str | None = None, assistant: str | None = None
+    model: str,
+    decoding: DecodingOptions,
+    vad: str | None = None,
+    assistant: str | None = None,
+    compute_type: str = "float32",
 ) -> ModelOptions:
     return ModelOptions(
-        model=model, language="en", vad_model=vad, decoding=decoding, assistant_model=assistant, compute_type="float32"
-    )
+        model=model, language="en", vad_model=vad, decoding=decoding, assistant_model=assistant,
+        compute_type=compute_type,
+    )  # fmt: skip
 
 
 def hear(model: str, long: Long, decoding: DecodingOptions, vad: str | None) -> str:
@@ -132,7 +137,7 @@ def rate(reference: str, text: str) -> str:
     return f"{100 * (score([pair], 'wer', Rules()).counts.rate or 0):.1f} %"
 
 
-def drafted(corpus: Path, model: str, assistant: str, n: int) -> Sequence[object]:
+def drafted(corpus: Path, model: str, assistant: str, n: int, compute_type: str) -> Sequence[object]:
     found = []
     utterances = [Audio(read(folder / path)) for folder in map(corpus.__truediv__, TWO) for path in paths(folder)]
     with Session(options(model, CHUNKED)) as session:
@@ -140,7 +145,7 @@ def drafted(corpus: Path, model: str, assistant: str, n: int) -> Sequence[object
         utterances = [one for one in utterances if one.duration <= longest][: 600 if n > 1 else 100]
     kept = 0.0
     for drafter in (None, assistant):
-        with Session(options(model, CHUNKED, assistant=drafter)) as session:
+        with Session(options(model, CHUNKED, assistant=drafter, compute_type=compute_type)) as session:
             inner = getattr(session.recognizer, "recognizer", session.recognizer)
             inner.recognize(utterances[:n])
             begun = time.perf_counter()
@@ -152,7 +157,16 @@ def drafted(corpus: Path, model: str, assistant: str, n: int) -> Sequence[object
                 kept = 100 * inner.decoding.n_right / inner.decoding.n_drafted
     (plain, texts), (faster, same) = found
     n_same = sum(one == other for one, other in zip(texts, same, strict=True))
-    return n, len(texts), n_same, f"{kept:.1f} %", f"{plain:.1f} s", f"{faster:.1f} s", f"{plain / faster:.2f}x"
+    return (
+        n,
+        compute_type,
+        len(texts),
+        n_same,
+        f"{kept:.1f} %",
+        f"{plain:.1f} s",
+        f"{faster:.1f} s",
+        f"{plain / faster:.2f}x",
+    )
 
 
 def paths(folder: Path) -> list[str]:
