@@ -307,6 +307,8 @@ def test_windows_that_are_learned_from_hold_all_that_whisper_hears(windows):
     assert 0.4 < len(timed) / len(found) < 0.6
     assert 0 < len(silent) < 0.1 * len(found)
     assert 0.1 < len(told) / len(found) < 0.3
+    lengths, most = [one.ids.index(ids.begin) - 1 for one in told], SIZES["max_target_positions"] // 2 - 1
+    assert min(lengths) < 0.2 * most and 0.9 * most < max(lengths) <= most
     for one in found:
         begin = one.ids.index(ids.begin)
         assert all(label == NO_TARGET for label in one.labels[:begin])

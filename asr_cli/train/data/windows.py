@@ -223,10 +223,14 @@ class Windows(Dataset[Heard | Skipped]):
         return encoded(self.tokenizer, text)
 
     def before(self, chance: random.Random) -> tuple[int, ...]:
-        """What was said before, as far as there is room for it."""
-        texts = [self.utterances[chance.randrange(len(self.utterances))].text for _ in range(chance.randint(1, 4))]
-        n_most = self.conf.max_target_positions // 2 - 1
-        return (self.ids.before, *self.encoded(" ".join(texts))[-n_most:])
+        """What was said before: of any length that there is room for, as it grows when a recording goes on."""
+        n = chance.randint(1, self.conf.max_target_positions // 2 - 1)
+        said: tuple[int, ...] = ()
+        for _ in range(n):  # a teacher may have heard nothing in some
+            if len(said) >= n:
+                break
+            said = (*self.encoded(self.utterances[chance.randrange(len(self.utterances))].text), *said)
+        return (self.ids.before, *said[-n:])
 
     def spelled(self, said: Sequence[Said], *, times: bool) -> tuple[int, ...]:
         found = [*self.ids.head(times=times)]
