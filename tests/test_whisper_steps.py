@@ -126,6 +126,26 @@ def test_captured_steps_draft_and_check_the_same(model: Model, monkeypatch: pyte
     assert all(tape.n_runs > 5 for tape in tapes)
 
 
+def test_texts_that_fill_all_of_a_memory_are_captured(tmp_path: Path) -> None:
+    path = make_whisper(tmp_path / "m", window=WINDOW, n_text=90, layers=(1, 2))
+    model = build(read_folder(path), CPU, "float32", "auto")
+    tokens = model.tokens
+    endless = Single(Rules(tokens.n_tokens, (*tokens.suppress, tokens.eot), (), None, CPU), tokens.eot, 90)
+    prompt = Prompt((), {None: tuple(tokens.prompt("en", timestamps=False, limit=90))})
+    asked = [
+        Request(heard, Prompt(prompt.rest[None][:1], {None: prompt.rest[None][1:]})) for heard in states(model)[:4]
+    ]
+    tapes = Tapes()
+    memories = Memories(model.decoder, lambda: tapes)
+    found = [
+        Pool(memories, endless, Marks(), asked, n_slots=4).run(),
+        SpeculativePool(memories, Memories(model.decoder, Tapes), endless, Marks(), asked, n_slots=4).run(),
+    ]
+    assert tapes.n_runs > 20
+    for one in found:
+        same(one, Pool(Memories(model.decoder), endless, Marks(), asked, n_slots=4).run())
+
+
 def test_a_memory_is_kept_for_what_has_room_in_it(model: Model) -> None:
     memories = Memories(model.decoder, Tapes)
     first = memories.take(4, 1, 40)

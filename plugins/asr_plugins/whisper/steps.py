@@ -105,7 +105,8 @@ class Steps:
         slots = slice(0, memory.n_slots)
         tokens = torch.zeros(memory.n_slots * memory.n_rows, shape.n_tokens, device=device, dtype=torch.long)
         # Where it runs while it is captured, it is to write nothing over what was read: nobody is behind these places.
-        begins = torch.full((len(tokens),), shape.seen - shape.n_tokens, device=device)
+        latest = min(shape.seen, self.decoder.max_tokens) - shape.n_tokens
+        begins = torch.full((len(tokens),), latest, device=device)
         out, run = capture(lambda: self.decoder(memory, slots, tokens, begins, shape.seen, shape.at))
         return Captured(tokens, begins, out, run)
 
