@@ -9,7 +9,7 @@ import pytest
 import torch
 from asr_plugins.whisper import steps
 from asr_plugins.whisper.beam import BeamSearch
-from asr_plugins.whisper.decoder import Memory, Out
+from asr_plugins.whisper.decoder import Memory
 from asr_plugins.whisper.folder import read_folder
 from asr_plugins.whisper.model import Model, build
 from asr_plugins.whisper.pool import Decoded, Marks, Pool, Prompt, Request
@@ -29,28 +29,20 @@ N_TOKENS = 40
 
 
 class Tapes:
-    """A capture as CUDA's: inputs are read when it runs, and an outcome lasts until the next one runs."""
+    """A capture as CUDA's where there is none: it computes from what is then where it reads."""
 
     def __init__(self) -> None:
-        self.outs: list[Out] = []
-        self.n_runs = 0
+        self.n_captured = self.n_runs = 0
 
-    def __call__(self, compute: Callable[[], Out]) -> tuple[Out, Callable[[], None]]:
-        out = compute()
-        self.outs.append(out)
+    def __call__(self, compute: Callable[[], None]) -> Callable[[], None]:
+        compute()
+        self.n_captured += 1
 
         def run() -> None:
             self.n_runs += 1
-            made = compute()
-            for other in self.outs:
-                for part in other:
-                    if part is not None:
-                        part.fill_(float("nan"))
-            for part, new in zip(out, made, strict=True):
-                if part is not None:
-                    part.copy_(new)
+            compute()
 
-        return out, run
+        return run
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +99,10 @@ def test_captured_steps_write_what_others_write(model: Model, kind: str) -> None
     assert tapes.n_runs > 20
     same(found, known)
     # The next batch finds them captured, has fewer windows, and what the first one left in its slots.
-    n_tapes, n_runs = len(tapes.outs), tapes.n_runs
+    n_captured, n_runs = tapes.n_captured, tapes.n_runs
     some = requests(model)[N_SLOTS - 1 : 2 * N_SLOTS - 2]
     same(Pool(memories, search(model, kind), Marks(), some, n_slots=N_SLOTS).run(), known[N_SLOTS - 1 :][: len(some)])
-    assert len(tapes.outs) == n_tapes
+    assert tapes.n_captured == n_captured
     assert tapes.n_runs > n_runs
 
 
@@ -123,7 +115,7 @@ def test_captured_steps_draft_and_check_the_same(model: Model, monkeypatch: pyte
     main, other = (Memories(model.decoder, partial(lambda tape: tape, tape)) for tape in tapes)
     for _ in range(2):
         same(SpeculativePool(main, other, greedy, Marks(), requests(model), n_slots=N_SLOTS).run(), known)
-    assert all(tape.n_runs > 5 for tape in tapes)
+    assert tapes[1].n_runs > 5
 
 
 def test_texts_that_fill_all_of_a_memory_are_captured(tmp_path: Path) -> None:
@@ -168,6 +160,17 @@ def test_where_nothing_is_captured_nothing_is_kept(model: Model) -> None:
 
 
 WAITS = {"lift_fresh", "item", "_local_scalar_dense", "nonzero", "is_nonzero", "equal", "unique"}
+
+
+def test_slots_in_which_nobody_was_spoil_nothing(model: Model) -> None:
+    """Windows with less and with more before them take turns in a memory of which a part was never used."""
+    memories = Memories(model.decoder, Tapes)
+    greedy = search(model, "greedy")
+    asked = requests(model)
+    memories.give_back(memories.take(8, 1, 100))
+    for some in (asked[:5], asked[:8], asked[3:]):
+        known = Pool(Memories(model.decoder), greedy, Marks(), some, n_slots=8).run()
+        same(Pool(memories, greedy, Marks(), some, n_slots=8).run(), known)
 
 
 class Watch(TorchDispatchMode):

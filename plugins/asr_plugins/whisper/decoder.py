@@ -70,6 +70,12 @@ class Decoder(nn.Module):
         n_values = len(self.layers) * 2 * self.width * (self.n_places + self.max_tokens)
         return n_values * torch.finfo(self.dtype).bits // 8
 
+    def room(self, n_rows: int) -> Out:
+        """For what so many rows say behind one token."""
+        device, n_heads = self.tokens.device, sum(map(len, self.heads))
+        logits = torch.zeros(n_rows, 1, len(self.tokens), device=device)
+        return Out(logits, torch.zeros(n_rows, n_heads, 1, self.n_places, device=device) if n_heads else None)
+
     def forward(
         self,
         memory: "Memory",
@@ -123,7 +129,7 @@ class Memory:
         read = (n_layers, 2, n_slots * n_rows, n_heads, self.n_tokens, width)
         self.read = torch.zeros(read, device=device, dtype=dtype)  # finite where nothing was written
         window = (n_layers, 2, n_slots, n_heads, decoder.n_places, width)
-        self.window = torch.empty(window, device=device, dtype=dtype)
+        self.window = torch.zeros(window, device=device, dtype=dtype)  # as finite, where nobody was
         self.n_read = 0  # how far tokens were written, of all rows
 
     def has_room(self, n_slots: int, n_rows: int, n_tokens: int) -> bool:

@@ -7,72 +7,66 @@ N slots, R rows each, M = N * R, U tokens.
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from threading import Lock
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from asr_plugins.whisper.decoder import Decoder, Memory, Out
 
-OFTEN = 16  # steps of a shape, before it is captured: which takes as long as some of them
+OFTEN = 16  # steps that look back as far, before one is captured: which takes as long as some of them
 FULL = 0.5  # of the rows have to be in use, as a captured step computes all of them
 
 
 class Capture(Protocol):
-    """A way to have a computation run again, with what its inputs hold then."""
+    """A way to have a computation run again, on what is then where it reads."""
 
-    def __call__(self, compute: Callable[[], Out], /) -> tuple[Out, Callable[[], None]]:
-        """Where its outcome is to be found each time, and what runs it."""
+    def __call__(self, compute: Callable[[], None], /) -> Callable[[], None]:
+        """What runs it. It is run while it is captured, too."""
 
 
 class CudaGraphs:
-    """CUDA graphs, whose memory is one and the same: an outcome is good until the next one runs."""
+    """CUDA graphs, which share the memory that they need while they run."""
+
+    capturing = Lock()  # one at a time in a process
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.room = torch.cuda.graph_pool_handle()
+        self.room, self.stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
 
-    def __call__(self, compute: Callable[[], Out]) -> tuple[Out, Callable[[], None]]:
-        with torch.cuda.device(self.device):
+    def __call__(self, compute: Callable[[], None]) -> Callable[[], None]:
+        with self.capturing, torch.cuda.device(self.device):
             # Once beforehand, beside what is in hand: what libraries prepare for themselves is not to be captured.
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
                 compute()
-            torch.cuda.current_stream().wait_stream(stream)
+            torch.cuda.current_stream().wait_stream(self.stream)
             graph = torch.cuda.CUDAGraph()
             # What other threads do on the GPU meanwhile is theirs.
-            with torch.cuda.graph(graph, pool=self.room, stream=stream, capture_error_mode="thread_local"):
-                out = compute()
-        return out, graph.replay
-
-
-class Shape(NamedTuple):
-    """Of a step: seen: how far it looks back. at: behind which tokens it says what comes next."""
-
-    n_tokens: int
-    seen: int
-    at: tuple[int, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """tokens (M, U) and begins (M,) are where it reads them."""
-
-    tokens: Tensor
-    begins: Tensor
-    out: Out
-    run: Callable[[], None]
+            with torch.cuda.graph(graph, pool=self.room, stream=self.stream, capture_error_mode="thread_local"):
+                compute()
+        replay: Callable[[], None] = graph.replay
+        return replay
 
 
 class Steps:
-    """A decoder's memory, and steps over the rows of its first slots. capture: None to compute each anew."""
+    """A decoder's memory, and steps over the rows of its first slots. capture: None to compute each anew.
+
+    Only steps of one token are captured: several at a time are read seldom. All read and write in the same places, so
+    that many of them take no more room than one.
+    """
 
     def __init__(self, decoder: Decoder, memory: Memory, capture: Capture | None) -> None:
         self.decoder, self.memory, self.capture = decoder, memory, capture
-        self.asked: Counter[Shape] = Counter()
-        self.captured: dict[Shape, Captured] = {}
+        self.asked: Counter[int] = Counter()
+        self.captured: dict[int, Callable[[], None]] = {}  # by how far they look back
+        self.n_rows = memory.n_slots * memory.n_rows
+        if capture is not None:
+            device = decoder.tokens.device
+            self.tokens = torch.zeros(self.n_rows, 1, device=device, dtype=torch.long)
+            self.begins = torch.zeros(self.n_rows, device=device, dtype=torch.long)
+            self.out = decoder.room(self.n_rows)
 
     def __call__(self, tokens: Tensor, begins: Tensor, latest: int, at: tuple[int, ...] | None = None) -> Out:
         """Read tokens (M, U) from places (M,) on, of which the last is `latest`. It is good until the next step.
@@ -80,35 +74,30 @@ class Steps:
         at: as of the decoder.
         """
         m, u = tokens.shape
-        shape = Shape(u, self.memory.seen(latest + u), at)
-        step = self.step(shape) if m >= FULL * self.memory.n_slots * self.memory.n_rows else None
-        if step is None:
-            return self.decoder(self.memory, slice(0, m // self.memory.n_rows), tokens, begins, shape.seen, at)
-        # What the others read, in slots where nobody is, is overwritten when somebody comes.
-        step.tokens[:m], step.begins[:m] = tokens, begins
-        step.run()
-        return Out(step.out.logits[:m], None if step.out.heard is None else step.out.heard[:m])
+        seen = self.memory.seen(latest + u)
+        if u > 1 or m < FULL * self.n_rows or not self.is_worth_it(seen):
+            return self.decoder(self.memory, slice(0, m // self.memory.n_rows), tokens, begins, seen, at)
+        # What the others read, in slots where nobody is, nobody looks back at.
+        self.tokens[:m], self.begins[:m] = tokens, begins
+        if seen not in self.captured:
+            self.captured[seen] = self.captured_step(seen)
+        self.captured[seen]()
+        return Out(self.out.logits[:m], None if self.out.heard is None else self.out.heard[:m])
 
-    def step(self, shape: Shape) -> Captured | None:
-        """The one that was captured, if any."""
-        if self.capture is None:
-            return None
-        if shape not in self.captured:
-            self.asked[shape] += 1
-            if self.asked[shape] <= OFTEN:
-                return None
-            self.captured[shape] = self.capture_step(self.capture, shape)
-        return self.captured[shape]
+    def is_worth_it(self, seen: int) -> bool:
+        """Whether such steps come often enough."""
+        self.asked[seen] += 1
+        return self.capture is not None and self.asked[seen] > OFTEN
 
-    def capture_step(self, capture: Capture, shape: Shape) -> Captured:
-        memory, device = self.memory, self.decoder.tokens.device
-        slots = slice(0, memory.n_slots)
-        tokens = torch.zeros(memory.n_slots * memory.n_rows, shape.n_tokens, device=device, dtype=torch.long)
-        # Where it runs while it is captured, it is to write nothing over what was read: nobody is behind these places.
-        latest = min(shape.seen, self.decoder.max_tokens) - shape.n_tokens
-        begins = torch.full((len(tokens),), latest, device=device)
-        out, run = capture(lambda: self.decoder(memory, slots, tokens, begins, shape.seen, shape.at))
-        return Captured(tokens, begins, out, run)
+    def captured_step(self, seen: int) -> Callable[[], None]:
+        def compute() -> None:
+            found = self.decoder(self.memory, slice(0, self.memory.n_slots), self.tokens, self.begins, seen)
+            self.out.logits.copy_(found.logits)
+            if self.out.heard is not None:
+                self.out.heard.copy_(found.heard)
+
+        assert self.capture is not None
+        return self.capture(compute)
 
 
 class Memories:
