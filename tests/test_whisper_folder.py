@@ -189,6 +189,8 @@ BAD: dict[str, tuple[Change, str]] = {
     "no table": (writing("generation_config.json", "[]"), "generation_config.json' is no table of settings"),
     "no size": (setting("config", encoder_layers=0), "encoder_layers 0, where a positive whole number should be"),
     "text for size": (setting("config", vocab_size="many"), "vocab_size 'many', where"),
+    "median": (setting("config", median_filter_width="7"), "a median_filter_width of '7', which is no odd number"),
+    "suppressed": (setting("generation_config", suppress_tokens=5), "suppress 5, which is no list of tokens"),
     "heads": (setting("config", encoder_attention_heads=3), "width 16 for 3 heads"),
     "activation": (setting("config", activation_function="tune"), "transformers builds no Whisper as .*tune"),
     "tokenizer of another": (setting("config", vocab_size=500), r"has 593 tokens and the model 500; they do not"),

@@ -84,6 +84,16 @@ def test_of_what_was_drafted_in_vain_nothing_is_kept(model: Model) -> None:
     assert all(step.untyped_storage().nbytes() == step.nbytes for step in heard)
 
 
+def test_beams_that_go_round_in_circles_are_stopped(model: Model) -> None:
+    beams = endless(model, 3, 40)
+    assert isinstance(beams, BeamSearch)
+    beams.is_loop = lambda ids: len(ids) >= 16
+    requests = [Request(heard, prompt_of(model)) for heard in states(model)]
+    found = Pool(model.memories, beams, Marks(), requests, n_slots=2).run()
+    assert [(len(one.text.ids), len(one.text.logps), one.text.loops) for one in found] == [(16, 16, True)] * N_WINDOWS
+    assert all(one.heard is not None and one.heard.shape[1] == 16 for one in found)
+
+
 @pytest.mark.parametrize("at", [None, [3], [0, 2], []])
 def test_the_decoder_tells_of_the_tokens_that_it_is_asked_about(model: Model, at: list[int] | None) -> None:
     memory = Memory(model.decoder, N_WINDOWS, 1, 16)

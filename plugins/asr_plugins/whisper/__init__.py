@@ -11,7 +11,7 @@ from asr_plugins.whisper.look import look
 def load(card: ModelCard, folder: Path | None, options: LoadOptions) -> Recognizer:
     from asr_plugins.whisper.loading import load as load_folder
 
-    assert folder is not None, "no Whisper comes with the program"
+    assert folder is not None, "its card has a folder"
     return load_folder(card, folder, options)
 
 

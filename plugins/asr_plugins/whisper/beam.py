@@ -1,12 +1,12 @@
 """The likeliest of several hypotheses for each window, the way transformers' `generate` searches for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from asr_plugins.whisper.rules import Rules
-from asr_plugins.whisper.search import Text
+from asr_plugins.whisper.search import PATIENCE, Text
 
 HOPELESS = -1e9  # the score of what is no hypothesis
 
@@ -33,14 +33,27 @@ class Beam:
     room: int
     n_tokens: int = 0
     over: bool = False
+    loops: bool = False
 
 
 class BeamSearch:
-    """n_rows hypotheses at a time. What ended is scored by its sum over its length to the power of `length_penalty`."""
+    """n_rows hypotheses at a time. What ended is scored by its sum over its length to the power of `length_penalty`.
 
-    def __init__(self, rules: Rules, end: int, max_tokens: int, n_rows: int, length_penalty: float = 1.0) -> None:
+    is_loop: whether tokens go round in circles; where the best do, it had better end.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        end: int,
+        max_tokens: int,
+        n_rows: int,
+        length_penalty: float = 1.0,
+        *,
+        is_loop: Callable[[Sequence[int]], bool] | None = None,
+    ) -> None:
         self.rules, self.end, self.max_tokens = rules, end, max_tokens
-        self.n_rows, self.length_penalty = n_rows, length_penalty
+        self.n_rows, self.length_penalty, self.is_loop = n_rows, length_penalty, is_loop
 
     def begin(self, seed: int, room: int) -> Beam:
         return Beam([Hypothesis(), *[Hypothesis(score=HOPELESS)] * (self.n_rows - 1)], [], room)
@@ -79,12 +92,17 @@ class BeamSearch:
         beam.running = [one for _, _, one in running]
         is_full = len(beam.ended) == self.n_rows
         cannot_win = is_full and running[0][0] / length <= beam.ended[-1][0]
-        beam.over = cannot_win or n_over == len(found)
+        if self.is_loop is not None and beam.n_tokens % PATIENCE == 0:
+            beam.loops = not cannot_win and self.is_loop(beam.running[0].ids)
+        beam.over = cannot_win or n_over == len(found) or beam.loops
         return [row for _, row, _ in running]
 
     def text(self, state: Beam) -> Text | None:
         if not state.over:
             return None
+        if state.loops:
+            best = state.running[0]
+            return Text(best.ids, best.logps, best.rows, loops=True)
         best = state.ended[0][1]
         complete = best.ids[-1] == self.end
         return Text(best.ids[:-1] if complete else best.ids, best.logps, best.rows)

@@ -69,9 +69,10 @@ class Decoding:
 
     def search(self, temperature: float, max_tokens: int) -> Search:
         end = self.model.tokens.eot
-        if self.options.beam_size > 1 and not temperature:
-            return BeamSearch(self.rules, end, max_tokens, self.options.beam_size, self.options.length_penalty)
         is_loop: Callable[[Sequence[int]], bool] | None = repeats
         if self.options.compression_ratio_threshold is None:
             is_loop = None  # who accepts any repetition
+        if self.options.beam_size > 1 and not temperature:
+            n_rows, penalty = self.options.beam_size, self.options.length_penalty
+            return BeamSearch(self.rules, end, max_tokens, n_rows, penalty, is_loop=is_loop)
         return Single(self.rules, end, max_tokens, temperature=temperature, is_loop=is_loop)

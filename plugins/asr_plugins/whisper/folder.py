@@ -200,8 +200,17 @@ def complete(
         n_text=config["max_target_positions"],
         alignment_heads=alignment_heads(generation.get("alignment_heads"), config),
         is_distilled=is_distilled(config["encoder_layers"], config["decoder_layers"]),
-        median_width=config.get("median_filter_width") or MEDIAN_WIDTH,
+        median_width=median_width(config.get("median_filter_width"), path),
     )
+
+
+def median_width(named: Any, path: Path) -> int:
+    """Frames, an odd number."""
+    if named is None:
+        return MEDIAN_WIDTH
+    if type(named) is not int or named < 1 or not named % 2:
+        raise ModelError(f"{str(path)!r} is said to have a median_filter_width of {named!r}, which is no odd number")
+    return named
 
 
 def load(
@@ -227,7 +236,7 @@ def load(
 
 
 def alignment_heads(named: Any, config: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
-    """As the checkpoint says, of those that it has; else all in the last half of the decoder's layers."""
+    """As the checkpoint says, if it has them all; else all in the last half of the decoder's layers (as released)."""
     n_layers, n_heads = config["decoder_layers"], config["decoder_attention_heads"]
     every = [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
     if isinstance(named, list) and named and all(isinstance(pair, list) and tuple(pair) in every for pair in named):

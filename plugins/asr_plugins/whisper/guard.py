@@ -41,8 +41,3 @@ def n_alike(ids: Sequence[Hashable], n: int) -> int:
         if ids[i] != ids[i - n]:
             return len(ids) - 1 - i
     return len(ids) - n
-
-
-def loops(ids: Sequence[Hashable]) -> bool:
-    """Whether it went in circles anywhere, and found out again."""
-    return any(repeats(ids[:end]) for end in range(1, len(ids) + 1))

@@ -124,6 +124,11 @@ def check_assistant(folder: Folder, assistant: Folder) -> None:
             "the assistant model writes other tokens than the model, so it cannot draft for it; take one that was"
             " distilled from it (distil-large-v3 for whisper-large-v3, distil-medium.en for whisper-medium.en)"
         )
+    if assistant.window != folder.window:
+        raise UsageError(
+            f"the assistant model hears {assistant.window:g} s at once, and the model {folder.window:g} s; take one"
+            " that was distilled from it"
+        )
     if assistant.n_text < folder.n_text:
         raise UsageError(
             f"the assistant model reads texts of {assistant.n_text} tokens at most, and the model of {folder.n_text};"

@@ -171,7 +171,9 @@ class WhisperRecognizer:
         if until is None:
             return segment
         heard = start + until
-        n_complete = sum(bool(text.strip()) for text, _ in self.tokens.words(ids[:n_tokens]))
+        # Spelled as all of it was: a mark may stand at the word before a timestamp.
+        spelled = self.tokens.words([id for id in ids[:n_tokens] if not self.tokens.is_special(id)])
+        n_complete = sum(bool(text.strip()) for text, _ in spelled)
         words = [
             replace(word, start=min(word.start, heard - INSTANT), end=min(word.end, heard))
             if at < n_complete

@@ -38,7 +38,7 @@ def token_frames(attention: Tensor, width: int, silent: Iterable[slice] = ()) ->
     looks = torch.stack([smooth(standardised(part), width).sum(dim=0) for part in parts]).sum(dim=0)
     for frames in silent:
         looks[:, frames] = 0.0
-    return np.append(warp(-(looks / n_heads).double().cpu().numpy()), n_frames)
+    return np.append(warp(-(looks / n_heads).cpu().double().numpy()), n_frames)
 
 
 def standardised(x: Tensor) -> Tensor:

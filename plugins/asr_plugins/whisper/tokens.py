@@ -183,6 +183,8 @@ class Tokens:
 
 
 def known(ids: Any, n_tokens: int) -> tuple[int, ...]:
+    if not isinstance(ids, list | tuple | None):
+        raise ModelError(f"its settings suppress {ids!r}, which is no list of tokens")
     return tuple(id for id in ids or () if type(id) is int and 0 <= id < n_tokens)
 
 
