@@ -1,6 +1,7 @@
 """Where to compute, and in what numbers."""
 
 import ctypes
+import os
 import sys
 
 import torch
@@ -75,3 +76,11 @@ def keep_memory() -> None:
     for limit, size in MALLOC_LIMITS.items():
         if mallopt is not None:
             mallopt(limit, size)
+
+
+def memory() -> int:
+    """Bytes that the machine has; on systems that do not say, what laptops have at least."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30

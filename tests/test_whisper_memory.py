@@ -7,7 +7,7 @@ import torch
 from asr_plugins.whisper.beam import BeamSearch
 from asr_plugins.whisper.decoder import Memory
 from asr_plugins.whisper.folder import read_folder
-from asr_plugins.whisper.model import Model, build
+from asr_plugins.whisper.model import Model, build, slots_for
 from asr_plugins.whisper.pool import Marks, Pool, Prompt, Request
 from asr_plugins.whisper.rules import Rules
 from asr_plugins.whisper.search import Search, Single
@@ -118,3 +118,17 @@ def test_rows_that_change_places_take_along_what_was_read_and_no_more(model: Mod
     memory.reorder(slots, sources)
     assert torch.equal(memory.read[..., :16, :], expected)
     assert torch.equal(memory.read[..., 16:, :], unread)
+
+
+GB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("slot", "n_threads", "n_slots"),
+    [(20 << 20, 2, 16), (100 << 20, 2, 5), (300 << 20, 2, 4), (300 << 20, 16, 1), (2 * GB, 2, 1)],
+)
+def test_as_many_windows_are_decoded_at_a_time_as_have_room_in_all_threads(
+    slot: int, n_threads: int, n_slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asr_cli.device.memory", lambda: 16 * GB)
+    assert slots_for(slot, CPU, n_threads) == n_slots

@@ -64,10 +64,9 @@ class Decoder(nn.Module):
     def stack(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))
 
-    @property
-    def slot_bytes(self) -> int:
-        """What a slot with one row takes."""
-        n_values = len(self.layers) * 2 * self.width * (self.n_places + self.max_tokens)
+    def slot_bytes(self, n_rows: int) -> int:
+        """What a slot with so many rows takes."""
+        n_values = len(self.layers) * 2 * self.width * (self.n_places + n_rows * self.max_tokens)
         return n_values * torch.finfo(self.dtype).bits // 8
 
     def room(self, n_rows: int) -> Out:

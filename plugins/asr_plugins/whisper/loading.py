@@ -41,7 +41,8 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     if assistant is not None:
         check_speculation(checkpoint, assistant, decoding)
     hears_alike = assistant is not None and same_encoder(checkpoint, assistant)
-    model = build(checkpoint, device, compute_type, decoding.attention)
+    n_threads = options.threads or N_CORES
+    model = build(checkpoint, device, compute_type, decoding.attention, n_rows=decoding.beam_size, n_threads=n_threads)
     drafter: Model | None = None
     if assistant is not None:
         encoder = model.encoder if hears_alike else None
@@ -50,7 +51,7 @@ def load(card: ModelCard, folder: Path, options: LoadOptions) -> Recognizer:
     recognizer = WhisperRecognizer(
         model, Decoding(model, drafter, decoding, timestamps=asked.slides), asked, checkpoint.median_width
     )
-    return SpreadRecognizer(recognizer, options.threads or N_CORES) if device.type == "cpu" else recognizer
+    return SpreadRecognizer(recognizer, n_threads) if device.type == "cpu" else recognizer
 
 
 def language_of(checkpoint: Folder, card: ModelCard, options: LoadOptions) -> str | None:

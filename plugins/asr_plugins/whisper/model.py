@@ -26,7 +26,8 @@ from asr_plugins.whisper.tokens import Tokens
 SAMPLE_RATE = 16_000
 N_TOGETHER = 32  # windows in the encoder at a time; on a processor one, where more gain nothing
 SLOTS = range(4, 17)  # windows that are decoded at a time on a processor,
-SLOT_BYTES = 512 << 20  # as many as have room in that
+SLOT_BYTES = 512 << 20  # as many as have room in that,
+SHARE = 0.25  # and all threads' in that much of the machine's memory
 SLOTS_ON_GPU, FREE_SHARE = 64, 0.4  # and on a GPU, of the memory that is free once the weights are there
 
 
@@ -57,11 +58,12 @@ class Model:
 
 def build(
     folder: Folder, device: torch.device, compute_type: str, attention: str, *, aligned: bool = True,
-    encoder: Encoder | None = None,
+    encoder: Encoder | None = None, n_rows: int = 1, n_threads: int = 1,
 ) -> Model:  # fmt: skip
     """The folder's network on a device; its weights go over into what is built.
 
-    aligned: whether it is to tell where it listened. encoder: to be used in the place of its own.
+    aligned: whether it is to tell where it listened. encoder: to be used in the place of its own. n_rows: hypotheses of a
+    window. n_threads: that decode at a time, each with a memory of its own.
     """
     dtype = type_of(compute_type, device)
     theirs = folder.model.model
@@ -79,16 +81,18 @@ def build(
     n_samples = round(folder.window * SAMPLE_RATE)
     mel = LogMel(folder.n_mels, n_samples, device)
     memories = Memories(decoder, partial(CudaGraphs, device) if device.type == "cuda" else None)
-    n_slots = slots_for(decoder, device)
+    n_slots = slots_for(decoder.slot_bytes(n_rows), device, n_threads)
     return Model(mel, encoder, decoder, memories, folder.tokens, folder.window, device, dtype, n_slots)
 
 
-def slots_for(decoder: Decoder, device: torch.device) -> int:
+def slots_for(slot_bytes: int, device: torch.device, n_threads: int) -> int:
     """As many as are worth it, and have room."""
-    room, most = SLOT_BYTES, SLOTS[-1]
     if device.type == "cuda":
-        room, most = int(torch.cuda.mem_get_info(device)[0] * FREE_SHARE), SLOTS_ON_GPU
-    return min(max(room // decoder.slot_bytes, SLOTS[0]), most)
+        room, wanted = int(torch.cuda.mem_get_info(device)[0] * FREE_SHARE), SLOTS_ON_GPU
+    else:
+        room = int(devices.memory() * SHARE) // n_threads
+        wanted = min(max(SLOT_BYTES // slot_bytes, SLOTS[0]), SLOTS[-1])
+    return max(min(room // slot_bytes, wanted), 1)
 
 
 def settle(module: nn.Module, compute_type: str, device: torch.device) -> None:
