@@ -189,6 +189,21 @@ def test_the_language_is_told_where_nobody_named_it(loaded: Callable[..., Recogn
     assert [segment.language for segment in named] == [None]
 
 
+def test_hotwords_without_room_are_told_of_and_leave_the_others(
+    loaded: Callable[..., Recognizer], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = tuple(f"Brücke{n}" for n in range(200))
+    recognizer = inner(loaded(language="de", initial_prompt="A talk about foxes. " * 40, hotwords=words, **TRUSTING))
+    [told] = [record.getMessage() for record in caplog.records if "hotwords" in record.getMessage()]
+    text = recognizer.tokens.decode(recognizer.fixed)
+    n_kept = text.count("Brücke")
+    assert text.startswith(" Brücke0, Brücke1,") and 10 < n_kept < 200
+    assert f"{200 - n_kept} hotwords have no room, from 'Brücke{n_kept}' on" in told
+    assert len(recognizer.fixed) <= recognizer.model.decoder.max_tokens // 2 - 1
+    few = inner(loaded(language="de", initial_prompt="A talk about foxes. " * 40, hotwords=words[:2], **TRUSTING))
+    assert few.tokens.decode(few.fixed).startswith(" Brücke0, Brücke1") and len(few.fixed) == 223
+
+
 def test_a_model_for_one_language_is_not_asked_which(loaded: Callable[..., Recognizer]) -> None:
     [segment] = loaded(card=replace(CARD, languages=("en",)), **TRUSTING).recognize([speech(2.0)])
     assert segment.language is None

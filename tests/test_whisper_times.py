@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from asr_plugins.whisper.folder import read_folder
-from asr_plugins.whisper.silence import clamp, over_silence, silences
+from asr_plugins.whisper.silence import clamp, depths, over_silence, silences
 from asr_plugins.whisper.spelling import Spelled, spell
 from asr_plugins.whisper.times import shortened, smooth, token_frames, warp, word_times
 from hypothesis import given, settings
@@ -251,6 +251,16 @@ def test_no_word_is_left_in_silence(edges: list[float], pauses: list[float]) -> 
         assert not any(min(word.end, last) - max(word.start, first) > 1e-9 for first, last in silent)
 
 
-def test_words_wholly_in_a_long_silence_are_told() -> None:
-    inside, across, brief = Word(" a", 2.1, 2.4), Word(" b", 1.9, 2.5), Word(" c", 5.1, 5.2)
-    assert over_silence([inside, across, brief], [(2.0, 3.0), (5.0, 5.5)]) == [inside]
+def test_words_that_are_far_from_all_speech_are_told() -> None:
+    inside, at_its_edge, across = Word(" a", 2.6, 2.9), Word(" b", 2.2, 2.4), Word(" c", 1.9, 3.4)
+    brief = Word(" d", 5.5, 5.5)
+    words = [inside, at_its_edge, across, brief]
+    assert over_silence(words, depths([(2.0, 4.0), (5.0, 6.0)])) == [inside]
+
+
+@pytest.mark.parametrize("softer", [20.0, 30.0])
+def test_whoever_speaks_softly_after_another_is_heard(softer: float) -> None:
+    speech = np.concatenate([noise(0.4, -20), noise(0.1, -38)] * 8)
+    pause = noise(1.5, -75)
+    samples = np.concatenate([speech, pause, 10 ** (-softer / 20) * speech, pause, speech]).astype(np.float32)
+    assert rounded(silences(samples)) == [(4.0, 5.5), (9.5, 11.0)]

@@ -12,9 +12,15 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory") 
 
 
 def halving(
-    recognize: Callable[[Sequence[Audio]], list[Segment]], utterances: Sequence[Audio], device: torch.device
+    recognize: Callable[[Sequence[Audio]], list[Segment]],
+    utterances: Sequence[Audio],
+    device: torch.device,
+    advice: str = "give --vad-max-single-segment-time 10000",
 ) -> list[Segment]:
-    """What `recognize` makes of all utterances together, or where that is too much, of half of them at a time."""
+    """What `recognize` makes of all utterances together, or where that is too much, of half of them at a time.
+
+    advice: what takes less memory where one of them is too much.
+    """
     if not utterances:
         return []
     try:
@@ -28,10 +34,11 @@ def halving(
     if len(utterances) == 1:
         raise ModelError(
             f"memory does not suffice for {utterances[0].duration:.0f} s of speech at once; close what else runs,"
-            " or give --vad-max-single-segment-time 10000"
+            f" or {advice}"
         )
     half = len(utterances) // 2
-    return halving(recognize, utterances[:half], device) + halving(recognize, utterances[half:], device)
+    parts = utterances[:half], utterances[half:]
+    return [segment for part in parts for segment in halving(recognize, part, device, advice)]
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

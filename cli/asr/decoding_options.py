@@ -89,7 +89,7 @@ class DecodingFlags:
         str,
         typer.Option(
             metavar="NAME",
-            help="How it is computed: auto, eager, sdpa or flash_attention_2.",
+            help="How the encoder's is computed: auto, eager, sdpa or flash_attention_2.",
             rich_help_panel=DECODING,
         ),
     ] = "auto"

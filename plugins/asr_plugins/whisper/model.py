@@ -62,8 +62,8 @@ def build(
 ) -> Model:  # fmt: skip
     """The folder's network on a device; its weights go over into what is built.
 
-    aligned: whether it is to tell where it listened. encoder: to be used in the place of its own. n_rows: hypotheses of a
-    window. n_threads: that decode at a time, each with a memory of its own.
+    aligned: whether it is to tell where it listened. encoder: to be used in the place of its own. n_rows: hypotheses of
+    a window. n_threads: that decode at a time, each with a memory of its own.
     """
     dtype = type_of(compute_type, device)
     theirs = folder.model.model

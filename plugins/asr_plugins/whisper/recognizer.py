@@ -18,7 +18,7 @@ from asr_plugins.whisper.guard import compression_ratio
 from asr_plugins.whisper.model import Model
 from asr_plugins.whisper.pool import Decoded, Prompt
 from asr_plugins.whisper.sequential import complete_part
-from asr_plugins.whisper.silence import LONG, Span, clamp, over_silence, silences
+from asr_plugins.whisper.silence import Span, clamp, depths, over_silence, silences
 from asr_plugins.whisper.times import token_frames, word_times
 
 log = logging.getLogger("asr")
@@ -26,6 +26,7 @@ log = logging.getLogger("asr")
 ROUNDS = 2  # times as many utterances as slots are in hand at once: as some end, others take their place
 POSITION = 0.02  # s of sound that a position of the encoder stands for
 INSTANT = 0.01  # s
+LIGHTER = "take a smaller model, --compute-type int8 or a smaller --beam-size"  # whatever is said, windows are as long
 REPETITION, UNSURE, OVER_SILENCE = "repetition", "low confidence", "text over silence"
 
 
@@ -71,11 +72,26 @@ class WhisperRecognizer:
         self.batch_seconds = asked.chunk_length * model.n_slots * ROUNDS
         # On a processor, where more than a few windows at once gain little, the first words are to come soon.
         self.share_seconds = asked.chunk_length * model.n_slots
-        self.fixed = self.tokens.encode(before(self.options.initial_prompt, asked.hotwords))
+        self.fixed = self.before(self.options.initial_prompt, asked.hotwords, model.decoder.max_tokens // 2 - 1)
+
+    def before(self, initial_prompt: str, hotwords: Sequence[str], room: int) -> list[int]:
+        """What might stand in front of a transcript that has these words in it: of so many tokens at most."""
+        kept = list(hotwords)
+        ids = self.tokens.encode(spaced(", ".join(kept)))
+        while len(ids) > room:
+            kept.pop()
+            ids = self.tokens.encode(spaced(", ".join(kept)))
+        if len(kept) < len(hotwords):
+            n, first = len(hotwords) - len(kept), hotwords[len(kept)]
+            log.warning(
+                "the model reads %d tokens before it writes: %d hotwords have no room, from %r on", room, n, first
+            )
+        prompt = self.tokens.encode(spaced(initial_prompt.strip()))
+        return [*ids, *prompt[max(len(prompt) - (room - len(ids)), 0) :]]
 
     def recognize(self, utterances: Sequence[Audio]) -> list[Segment]:
         """One segment for each."""
-        return halving(self.recognize_together, utterances, self.model.device)
+        return halving(self.recognize_together, utterances, self.model.device, LIGHTER)
 
     @torch.inference_mode()
     def recognize_together(self, utterances: Sequence[Audio]) -> list[Segment]:
@@ -160,8 +176,8 @@ class WhisperRecognizer:
 
     def is_over_silence(self, decoded: Decoded, utterance: Audio, silent: Sequence[Span]) -> bool:
         """Whether some word was seen where nobody speaks for long, as far as attention alone tells."""
-        long = [span for span in silent if span[1] - span[0] >= LONG]
-        return bool(long) and bool(over_silence(self.words(decoded, utterance, ()), long))
+        deep = depths(silent)
+        return bool(deep) and bool(over_silence(self.words(decoded, utterance, ()), deep))
 
     def divided(self, segment: Segment, ids: Sequence[int], start: float) -> Segment:
         """With `heard`, where words are to be heard again: in front of it those that are complete, and no other."""
@@ -204,9 +220,8 @@ class WhisperRecognizer:
             log.info("speculative decoding: %.1f %% of %d drafted tokens were right", share, drafted)
 
 
-def before(initial_prompt: str, hotwords: Sequence[str]) -> str:
-    """What might stand in front of a transcript that has these words in it."""
-    text = " ".join(part for part in (", ".join(hotwords), initial_prompt.strip()) if part)
+def spaced(text: str) -> str:
+    """As all texts of Whisper's begin."""
     return f" {text}" if text else ""
 
 
