@@ -73,6 +73,8 @@ def watch(name: str, arguments: list[str], hours: float, env: dict[str, str]) ->
         f" {np.median(early):.0f} MB, in the last hour {np.median(last):.0f} MB ({growth:+.1%}), never less than"
         f" {min(late):.0f} nor more than {max(late):.0f} MB ({peak:+.1%})"
     )
+    tenths = np.array_split(np.array([rss for _, rss in seen]), 10)
+    print("  by tenths of the time: " + ", ".join(f"{np.median(tenth):.0f}" for tenth in tenths) + " MB")
 
 
 def main() -> None:
