@@ -86,8 +86,10 @@ class Steps:
 
     def is_worth_it(self, seen: int) -> bool:
         """Whether such steps come often enough."""
+        if self.capture is None:
+            return False
         self.asked[seen] += 1
-        return self.capture is not None and self.asked[seen] > OFTEN
+        return self.asked[seen] > OFTEN
 
     def captured_step(self, seen: int) -> Callable[[], None]:
         def compute() -> None:
