@@ -260,11 +260,14 @@ def test_speculative_decoding_changes_neither_words_nor_times(
 def test_an_assistant_that_hears_the_same_shares_the_encoder(
     loaded: Callable[..., Recognizer], folder: Path, tmp_path: Path
 ) -> None:
-    other = make_whisper(tmp_path / "other", width=32, layers=(1, 1), window=WINDOW, seed=5)
-    sharing, apart = (inner(loaded(assistant=where)).decoding for where in (folder, other))
-    assert sharing.assistant is not None and apart.assistant is not None
-    assert sharing.assistant.encoder is sharing.model.encoder
-    assert apart.assistant.encoder is not apart.model.encoder
+    coarser = make_whisper(tmp_path / "coarser", width=32, layers=(2, 2), window=WINDOW, dtype=torch.float16)
+    for one, other in ((folder, folder), (folder, coarser), (coarser, folder)):
+        sharing = inner(loaded(one, assistant=other)).decoding
+        assert sharing.assistant is not None and sharing.assistant.encoder is sharing.model.encoder
+    for layers in ((1, 1), (2, 2)):
+        other = make_whisper(tmp_path / f"other{layers}", width=32, layers=layers, window=WINDOW, seed=5)
+        apart = inner(loaded(assistant=other)).decoding
+        assert apart.assistant is not None and apart.assistant.encoder is not apart.model.encoder
 
 
 def test_a_whole_recording_is_heard_in_windows_that_slide(loaded: Callable[..., Recognizer]) -> None:
